@@ -1,0 +1,84 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO ?= go
+
+# Extra flags for go test, as in: make test TESTFLAGS='-run TestAdmission -count=10'
+TESTFLAGS ?=
+# The time of each fuzz target; FUZZBUDGET, in seconds, bounds the sum of all (0: no bound).
+FUZZTIME ?= 10s
+FUZZBUDGET ?= 0
+# Which benchmarks, and how long each.
+BENCH ?= .
+BENCHTIME ?= 1s
+# How long the long simulation goes on, and where from (empty: a new seed, which is printed).
+SIMTIME ?= 10m
+SEED ?=
+
+# Built once, by the Go that is to read the code: a linter built by an older one refuses it.
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell $(GO) env GOVERSION)
+
+# Everything but the benchmarks, which the race detector only makes slow.
+RACE_PACKAGES = $$($(GO) list ./... | grep -v '/bench\(/\|$$\)')
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Compile everything and make the binary ./rentroll, without cgo
+	CGO_ENABLED=0 $(GO) build ./...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o rentroll ./cmd/rentroll
+
+.PHONY: run
+run: ## Start a server with a demonstration platform at work
+	$(GO) run ./cmd/rentroll serve --demo
+
+.PHONY: test
+test: ## The everyday tests, under three minutes, without cgo
+	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
+
+.PHONY: race
+race: ## The tests under the race detector (needs a C compiler)
+	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || { echo "make race: the race detector needs a C compiler, and '$$cc' is not one; install gcc or set CC" >&2; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $(RACE_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target of the tree for FUZZTIME
+	@GO='$(GO)' .ci/fuzz '$(FUZZTIME)' '$(FUZZBUDGET)'
+
+.PHONY: fuzz-long
+fuzz-long: ## Each fuzz target of the tree for ten minutes
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=10m FUZZBUDGET=0
+
+.PHONY: sim
+sim: ## The seeded simulation for SIMTIME, from SEED
+	SIM_DURATION='$(SIMTIME)' SIM_SEED='$(SEED)' $(GO) test -count=1 -timeout 0 -v $(TESTFLAGS) ./internal/simtest/...
+
+.PHONY: bench
+bench: ## The benchmarks with their baselines, in one run
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem -timeout 30m ./bench/...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Formatting, vet and linters; changes nothing
+	@unformatted=$$(find . -path './.?*' -prune -o -name node_modules -prune -o -name testdata -prune -o -name '*.go' -exec gofmt -l {} +); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt does it):"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GOLANGCI) run ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## Format the code as lint wants it
+	$(GOLANGCI) fmt
+
+.PHONY: check
+check: ## All that CI runs
+	@.ci/run
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION), once (one to two minutes)"
+	GOBIN='$(CURDIR)/.tools/bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .tools/bin/golangci-lint $@

@@ -1,0 +1,104 @@
+package rentroll
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"time"
+)
+
+// PlatformID is the account that changes belong to which concern no tenant: plans and users. It is also the lock of
+// everything that must be unique across tenants.
+var PlatformID = TenantID{15: 1}
+
+// AuditRow is one change, written in the transaction that made it.
+type AuditRow struct {
+	ID           AuditID         `json:"id"`
+	TenantID     TenantID        `json:"tenant_id"` // null for the platform's own
+	Sequence     int64           `json:"sequence"`  // 1, 2, 3 … within the tenant, without gaps
+	At           time.Time       `json:"at"`
+	Actor        string          `json:"actor"`
+	Action       string          `json:"action"` // "tenant.create", "api_key.revoke" …
+	ResourceType string          `json:"resource_type"`
+	ResourceID   string          `json:"resource_id"`
+	Old          json.RawMessage `json:"old"` // the changed fields before, without secrets; nil for a creation
+	New          json.RawMessage `json:"new"` // the changed fields after; nil for a deletion
+	RequestID    NullString      `json:"request_id"`
+	IP           NullString      `json:"ip"`
+	UserAgent    NullString      `json:"user_agent"`
+	Hash         NullString      `json:"hash"`          // null: rows are not chained yet
+	PreviousHash NullString      `json:"previous_hash"` // null: rows are not chained yet
+}
+
+// ListAuditParams pages a tenant's audit rows, newest first. The zero TenantID is the platform.
+type ListAuditParams struct {
+	TenantID TenantID
+	Page
+}
+
+// ListAudit lists the audit rows of a tenant, or of the platform, newest first. The platform's need an operator, a
+// tenant's need audit:read.
+func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*AuditRow], error) {
+	f := AuditFilter{TenantID: p.TenantID}
+	if p.TenantID.IsZero() {
+		if err := e.actor.mayOperate(); err != nil {
+			return nil, err
+		}
+		f.TenantID = PlatformID
+	} else if err := e.may(p.TenantID, PermAuditRead); err != nil {
+		return nil, err
+	}
+	var bad problems
+	scope := cursorScope("audit", f.TenantID.String())
+	limit, before := pageOf[[16]byte](p.Page, scope, &bad)
+	f.Limit, f.Before = limit, int64(binary.BigEndian.Uint64(before[8:]))
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	out := &List[*AuditRow]{Items: []*AuditRow{}}
+	err := e.view(ctx, func(r Reader) error {
+		b := &Batch{}
+		b.Accounts.Want(f.TenantID)
+		if err := r.Load(ctx, b); err != nil {
+			return err
+		}
+		if b.Accounts.Get(f.TenantID) == nil {
+			return notFound("tenant")
+		}
+		rows, err := r.ListAudit(ctx, f)
+		position := func(row *AuditRow) (id [16]byte) {
+			binary.BigEndian.PutUint64(id[8:], uint64(row.Sequence))
+			return id
+		}
+		for _, row := range trim(out, rows, f.Limit, scope, position) {
+			if row.TenantID == PlatformID {
+				row.TenantID = TenantID{}
+			}
+			out.Items = append(out.Items, row)
+		}
+		return err
+	})
+	return out, err
+}
+
+// ListDenials lists the kept denials of a tenant, newest first; the newest are at most a second behind. It needs
+// denial:read.
+func (e *Engine) ListDenials(ctx context.Context, p ListDenialsParams) (*List[*Denial], error) {
+	if err := e.may(p.TenantID, PermDenialRead); err != nil {
+		return nil, err
+	}
+	var bad problems
+	scope := cursorScope("denials", p.TenantID.String())
+	f := DenialFilter{TenantID: p.TenantID}
+	f.Limit, f.Before = pageOf[EventID](p.Page, scope, &bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	out := &List[*Denial]{Items: []*Denial{}}
+	err := e.viewTenant(ctx, p.TenantID, func(r Reader, _ *Account) error {
+		rows, err := r.ListDenials(ctx, f)
+		out.Items = append(out.Items, trim(out, rows, f.Limit, scope, func(d *Denial) EventID { return d.ID })...)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,267 @@
+package rentroll
+
+import (
+	"iter"
+	"time"
+)
+
+// Refs name rows of a tenant.
+type (
+	// KeyRef names an API key, or a key family.
+	KeyRef struct {
+		TenantID TenantID
+		KeyID    KeyID
+	}
+	// MemberRef names a membership.
+	MemberRef struct {
+		TenantID TenantID
+		UserID   UserID
+	}
+	// WorkerRef names a worker of a tenant.
+	WorkerRef struct {
+		TenantID TenantID
+		WorkerID string
+	}
+	// MeterRef names a meter of a tenant.
+	MeterRef struct {
+		TenantID TenantID
+		Name     string
+	}
+	// MarkRef names an event id of a tenant.
+	MarkRef struct {
+		TenantID TenantID
+		EventID  string
+	}
+	// OnceRef names an idempotency record. The tenant is PlatformID for operations that belong to none.
+	OnceRef struct {
+		TenantID  TenantID
+		Operation string
+		Key       string
+	}
+	// DirectoryRef names a value that is unique across tenants.
+	DirectoryRef struct {
+		Kind  DirectoryKind
+		Value string
+	}
+)
+
+// DirectoryKind says what kind of value a directory row makes unique.
+type DirectoryKind string
+
+// The directories.
+const (
+	DirectorySlug         DirectoryKind = "slug"
+	DirectoryExternalID   DirectoryKind = "external_id"
+	DirectoryUserExternal DirectoryKind = "user_external_id"
+)
+
+// DirectoryEntry says who owns a value that is unique across tenants: the id of a tenant or a user.
+type DirectoryEntry struct {
+	DirectoryRef
+	Owner [16]byte
+}
+
+// OnceRecord remembers that an idempotent operation was done, and what came of it.
+type OnceRecord struct {
+	OnceRef
+	Fingerprint [32]byte // SHA-256 of the canonical parameters
+	Result      string   // the id of what was made, or a short code from which the answer is rebuilt
+	CreatedAt   time.Time
+}
+
+// OverdueRuns holds the open runs of a tenant whose lease has run out, earliest first.
+type OverdueRuns struct {
+	Runs []*Run    // all of them, or the first MaxOverdue
+	Next time.Time // the earliest lease of the open runs that are not in Runs; zero where there is none
+}
+
+// OverdueKeys holds the active keys of a tenant whose expiry has come, earliest first.
+type OverdueKeys struct {
+	Keys []*APIKey // all of them, or the first MaxOverdue
+	Next time.Time // the earliest expiry of the active keys that are not in Keys; zero where there is none
+}
+
+// MaxOverdue bounds how many overdue rows of a tenant one transaction handles.
+const MaxOverdue = 500
+
+// Batch is the working set of one transaction: what it reads, as named by its commands, and what it writes. Engines
+// fill in names and changes, stores fill in rows. A Batch is not safe for concurrent use.
+type Batch struct {
+	Accounts  Rowset[TenantID, Account]
+	Profiles  Rowset[TenantID, Profile]
+	Plans     Rowset[string, Plan]
+	Directory Rowset[DirectoryRef, DirectoryEntry]
+	Users     Rowset[UserID, User]
+	Members   Rowset[MemberRef, Member]
+	Keys      Rowset[KeyRef, APIKey]
+	KeyUses   Rowset[KeyRef, KeyUse]
+	Runs      Rowset[RunRef, Run]
+	Workers   Rowset[WorkerRef, Worker]
+	Meters    Rowset[MeterRef, Meter]
+	Marks     Rowset[MarkRef, UsageMark]
+	Once      Rowset[OnceRef, OnceRecord]
+
+	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
+	// the answers are in Runs, Keys and Members as well.
+	OverdueRuns  map[TenantID]*OverdueRuns
+	OverdueKeys  map[TenantID]*OverdueKeys
+	Memberships  map[UserID]*int     // all memberships of a user; the answer is how many there are
+	PlanInUse    map[string]*bool    // whether any tenant is on the plan
+	OperatorKeys map[struct{}]*int64 // how many operator keys there are, revoked ones too
+
+	// Rows that are only ever added.
+	Payloads        []*Payload
+	Usage           []*UsageEvent
+	Audit           []*AuditRow
+	Periods         []*PastPeriod
+	NewOperatorKeys []*OperatorKey
+	Rollups         map[RollupKey]RollupSum // what to add to each bucket
+
+	// Now is when the transaction decides; overdue means before or at it.
+	Now time.Time
+}
+
+// PastPeriod is a month of a tenant that has ended, kept for its statement.
+type PastPeriod struct {
+	TenantID   TenantID
+	Start, End time.Time
+}
+
+// Unloaded reports whether anything is named and not loaded yet.
+func (b *Batch) Unloaded() bool {
+	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
+		b.Members.unloaded() || b.Keys.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
+		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Once.unloaded() ||
+		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys)
+}
+
+// Changed reports whether there is anything to write.
+func (b *Batch) Changed() bool {
+	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
+		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.KeyUses.changed() || b.Runs.changed() ||
+		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() ||
+		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.NewOperatorKeys) > 0
+}
+
+func asks[K comparable, V any](questions map[K]*V) bool {
+	for _, answer := range questions {
+		if answer == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// ask puts a question, unless it has been asked before.
+func ask[K comparable, V any](questions *map[K]*V, about K) {
+	if *questions == nil {
+		*questions = make(map[K]*V)
+	}
+	if _, asked := (*questions)[about]; !asked {
+		(*questions)[about] = nil
+	}
+}
+
+// Rowset holds the rows of one kind that a transaction works on. Rows are values that nobody changes once they are in a
+// Rowset: a change is a new row, given to Put.
+type Rowset[K comparable, R any] struct {
+	wanted []K      // named, not loaded yet
+	rows   map[K]*R // named or put; nil where there is no such row
+	stored map[K]*R // for changed keys: the row as it is in the store, nil where it is not there
+	order  []K      // the changed keys, in order of their first change
+}
+
+// Want names a row to be loaded.
+func (s *Rowset[K, R]) Want(k K) {
+	if _, known := s.rows[k]; known {
+		return
+	}
+	if s.rows == nil {
+		s.rows = make(map[K]*R)
+	}
+	s.rows[k] = nil
+	s.wanted = append(s.wanted, k)
+}
+
+// Knows reports whether the row has been named, found, or put.
+func (s *Rowset[K, R]) Knows(k K) bool {
+	_, known := s.rows[k]
+	return known
+}
+
+// Get returns a row that was wanted or put; nil where there is none. Asking for a row that nobody named is a mistake in
+// the engine and panics: an answer would be a guess.
+func (s *Rowset[K, R]) Get(k K) *R {
+	row, known := s.rows[k]
+	if !known {
+		panic("rentroll: a decision read a row that was not named")
+	}
+	return row
+}
+
+// All returns the rows that are there, by key, in no particular order.
+func (s *Rowset[K, R]) All() iter.Seq2[K, *R] {
+	return func(yield func(K, *R) bool) {
+		for k, row := range s.rows {
+			if row != nil && !yield(k, row) {
+				return
+			}
+		}
+	}
+}
+
+// Put writes a row: it is inserted where there was none and replaces what there was.
+func (s *Rowset[K, R]) Put(k K, row *R) {
+	if s.rows == nil {
+		s.rows = make(map[K]*R)
+	}
+	if s.stored == nil {
+		s.stored = make(map[K]*R)
+	}
+	if _, changed := s.stored[k]; !changed {
+		s.stored[k] = s.rows[k]
+		s.order = append(s.order, k)
+	}
+	s.rows[k] = row
+}
+
+// Delete removes a row.
+func (s *Rowset[K, R]) Delete(k K) { s.Put(k, nil) }
+
+// TakeWanted returns what has been named since the last call. It is for stores, which answer with Found; what they do
+// not find is not there.
+func (s *Rowset[K, R]) TakeWanted() []K {
+	wanted := s.wanted
+	s.wanted = nil
+	return wanted
+}
+
+// Found gives a loaded row to the set, unless the transaction has changed that row already.
+func (s *Rowset[K, R]) Found(k K, row *R) {
+	if _, changed := s.stored[k]; changed {
+		return
+	}
+	if s.rows == nil {
+		s.rows = make(map[K]*R)
+	}
+	s.rows[k] = row
+}
+
+// Changes calls the function for each kind of change with the rows and keys, in order of their first change. A row that
+// was put and deleted again is no change.
+func (s *Rowset[K, R]) Changes(inserted, updated func(row *R), deleted func(k K)) {
+	for _, k := range s.order {
+		was, is := s.stored[k], s.rows[k]
+		switch {
+		case was == nil && is != nil:
+			inserted(is)
+		case was != nil && is != nil:
+			updated(is)
+		case was != nil:
+			deleted(k)
+		}
+	}
+}
+
+func (s *Rowset[K, R]) unloaded() bool { return len(s.wanted) > 0 }
+func (s *Rowset[K, R]) changed() bool  { return len(s.order) > 0 }

@@ -1,0 +1,293 @@
+package rentroll
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+	_ "time/tzdata" // zones must not depend on the machine
+)
+
+// Engine holds tenants, admits their runs against hard limits, completes, meters and audits them. Make one with New and
+// Close it. All methods are safe for concurrent use.
+//
+// A method that changes something returns when the change is durable. When its context ends first it returns the
+// context's error, and the change may still happen: whoever must know repeats the call with the same idempotency key.
+type Engine struct {
+	core  *core
+	actor Actor
+}
+
+// core is what all the handles of one engine share.
+type core struct {
+	store   Store
+	opts    Options
+	lanes   []*lane
+	plans   planCache
+	stats   statistics
+	metrics metrics
+
+	random sync.Mutex // guards opts.Random
+	stop   chan struct{}
+	stats1 chan struct{} // closed when the statistics have been written for the last time
+	closed sync.Once
+}
+
+// New starts an engine on a store, which it closes when it is closed. nil options are fine.
+func New(store Store, options *Options) (*Engine, error) {
+	opts, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &core{store: store, opts: opts, stop: make(chan struct{}), stats1: make(chan struct{})}
+	n := max(1, store.Traits().Lanes)
+	if opts.Lanes > 0 {
+		n = min(n, opts.Lanes)
+	}
+	for range n {
+		var seed [32]byte
+		if _, err := io.ReadFull(opts.Random, seed[:]); err != nil {
+			return nil, fmt.Errorf("rentroll: reading random bytes: %w", err)
+		}
+		c.lanes = append(c.lanes, newLane(c, newQueue(opts.TenantQueue, opts.QueueBytes/n), seed))
+	}
+	if err := c.bootstrap(context.Background()); err != nil {
+		return nil, err
+	}
+	for _, l := range c.lanes {
+		go l.run()
+	}
+	go c.writeStatistics()
+	return &Engine{core: c}, nil
+}
+
+// As returns a handle on the same engine that acts for a caller: it may do what the caller may, and the audit names the
+// caller. The handle that New returns acts for the program itself, which may do everything.
+func (e *Engine) As(actor Actor) *Engine { return &Engine{core: e.core, actor: actor} }
+
+// Actor returns for whom this handle acts.
+func (e *Engine) Actor() Actor { return e.actor }
+
+// Close finishes what was accepted, refuses what comes, and closes the store. Closing twice does nothing.
+func (e *Engine) Close() error {
+	var err error
+	e.core.closed.Do(func() {
+		for _, l := range e.core.lanes {
+			l.queue.close()
+		}
+		for _, l := range e.core.lanes {
+			<-l.done
+		}
+		close(e.core.stop)
+		<-e.core.stats1
+		err = e.core.store.Close()
+	})
+	return err
+}
+
+// Ping reports whether the store answers.
+func (e *Engine) Ping(ctx context.Context) error {
+	return e.core.store.View(ctx, func(r Reader) error {
+		_, err := r.HasOperatorKey(ctx)
+		return err
+	})
+}
+
+// bootstrap makes the platform's account and the built-in plans in a new database, and reads the plans.
+func (c *core) bootstrap(ctx context.Context) error {
+	for try := 0; ; try++ {
+		err := c.prepare(ctx)
+		if err == nil {
+			break
+		}
+		// Another server may be doing the same at this moment; then its work is found on the next try.
+		if class := classOf(err); !isUnavailable(err) || class == ClassUnavailable || try == maxRetries {
+			return err
+		}
+	}
+	return c.refreshPlans(ctx)
+}
+
+func (c *core) prepare(ctx context.Context) error {
+	tx, err := c.store.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	b := &Batch{Now: stamp(c.opts.Now())}
+	if _, err := tx.Claim(ctx, b, []TenantID{PlatformID}, true); err != nil {
+		return err
+	}
+	if b.Accounts.Get(PlatformID) != nil {
+		return nil
+	}
+	b.Accounts.Put(PlatformID, &Account{
+		TenantID: PlatformID, Status: TenantActive, Timezone: "UTC", AnchorDay: 1, LastNow: b.Now, Since: b.Now,
+	})
+	for _, p := range builtinPlans() {
+		b.Plans.Put(p.Name, p)
+	}
+	if err := tx.Save(ctx, b); err != nil {
+		return err
+	}
+	var id BatchID
+	if err := c.read(id[:]); err != nil {
+		return err
+	}
+	return tx.Commit(ctx, id)
+}
+
+// do sends a command through its tenant's lane and waits for the end.
+func (e *Engine) do(ctx context.Context, cmd command) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	h := cmd.head()
+	h.rows = max(h.rows, 1)
+	c := &call{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
+	if err := e.core.laneOf(h.tenant).queue.put(c); err != nil {
+		return err
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *core) laneOf(id TenantID) *lane {
+	return c.lanes[binary.BigEndian.Uint32(id[12:])%uint32(len(c.lanes))]
+}
+
+// view reads one snapshot and returns the store's failures as callers should see them.
+func (e *Engine) view(ctx context.Context, read func(Reader) error) error {
+	err := e.core.store.View(ctx, read)
+	if err != nil && isUnavailable(err) {
+		return &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: err}
+	}
+	return err
+}
+
+func (e *Engine) now() time.Time { return stamp(e.core.opts.Now()) }
+
+// may checks that the caller may do p in the tenant.
+func (e *Engine) may(tenant TenantID, p Permission) error { return e.actor.may(tenant, p, e.now()) }
+
+func (c *core) read(p []byte) error {
+	c.random.Lock()
+	defer c.random.Unlock()
+	if _, err := io.ReadFull(c.opts.Random, p); err != nil {
+		return fmt.Errorf("rentroll: reading random bytes: %w", err)
+	}
+	return nil
+}
+
+// newOnce makes a command idempotent under a key; "" makes it not so. params must hold everything that the caller asked
+// for, the key excepted.
+func newOnce(tenant TenantID, operation, key string, params any) (*once, error) {
+	if key == "" {
+		return nil, nil
+	}
+	if message := checkPrintable(key, 1, 255); message != "" {
+		return nil, problems{{"idempotency_key", message}}.err()
+	}
+	return &once{ref: OnceRef{tenant, operation, key}, fingerprint: fingerprint(params)}, nil
+}
+
+// fingerprint is the SHA-256 of the canonical JSON of v: members sorted, no insignificant space, numbers as they came.
+func fingerprint(v any) [32]byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("rentroll: parameters have no JSON form: " + err.Error())
+	}
+	return sha256.Sum256(canonicalJSON(data))
+}
+
+// canonicalJSON brings valid JSON to one form per value.
+func canonicalJSON(data []byte) []byte {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return data
+	}
+	out, err := json.Marshal(v) // maps are written with sorted keys
+	if err != nil {
+		return data
+	}
+	return out
+}
+
+// planCache holds the few plans. It is replaced whole and never changed.
+type planCache struct {
+	plans atomic.Pointer[map[string]*Plan]
+}
+
+func (p *planCache) snapshot() map[string]*Plan { return *p.plans.Load() }
+
+func (c *core) refreshPlans(ctx context.Context) error {
+	return c.store.View(ctx, func(r Reader) error {
+		list, err := r.ListPlans(ctx)
+		if err != nil {
+			return err
+		}
+		plans := make(map[string]*Plan, len(list))
+		for _, p := range list {
+			plans[p.Name] = p
+		}
+		c.plans.plans.Store(&plans)
+		return nil
+	})
+}
+
+// observe takes note of a committed transaction: what is cached follows what was written before any caller is answered.
+func (c *core) observe(t *transaction) {
+	c.metrics.batches.Add(1)
+	c.metrics.commands.Add(uint64(len(t.calls)))
+	if !t.ledger.Plans.changed() {
+		return
+	}
+	plans := maps.Clone(c.plans.snapshot())
+	put := func(p *Plan) { plans[p.Name] = p }
+	t.ledger.Plans.Changes(put, put, func(name string) { delete(plans, name) })
+	c.plans.plans.Store(&plans)
+}
+
+// metrics are the engine's own counters.
+type metrics struct {
+	batches, commands, retries, isolated, unknownCommits atomic.Uint64
+}
+
+// Metrics are counters of an engine since its start, for monitoring.
+type Metrics struct {
+	Batches        uint64 // transactions committed by lanes
+	Commands       uint64 // commands decided in them
+	Retries        uint64 // transactions repeated after a serialization failure or deadlock
+	Isolated       uint64 // batches that failed on one command's data and were repeated in parts
+	UnknownCommits uint64 // commits whose outcome had to be looked up
+	WaitingTenants int    // tenants with commands in a queue now
+	WaitingBytes   int    // what waiting commands hold now
+}
+
+// Metrics returns the engine's counters.
+func (e *Engine) Metrics() Metrics {
+	m := &e.core.metrics
+	out := Metrics{
+		Batches: m.batches.Load(), Commands: m.commands.Load(), Retries: m.retries.Load(),
+		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(),
+	}
+	for _, l := range e.core.lanes {
+		tenants, bytes := l.queue.depth()
+		out.WaitingTenants += tenants
+		out.WaitingBytes += bytes
+	}
+	return out
+}

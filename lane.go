@@ -1,0 +1,339 @@
+package rentroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The bounds of a batch: what one transaction takes at most.
+const (
+	batchTenants = 256
+	batchRows    = 2000
+	batchBytes   = 4 << 20
+)
+
+// call is a command on its way through a lane. Exactly one answer is sent on done.
+type call struct {
+	ctx  context.Context
+	cmd  command
+	done chan error
+
+	postponed bool // its accounts were busy once
+}
+
+// lane commits the commands of many callers in groups: it takes what has queued while its last commit ran, decides it in
+// memory, and writes it in one transaction. There is no timer: a lone command is committed at once, and a busy lane
+// commits hundreds at a time.
+type lane struct {
+	core  *core
+	queue *queue
+	ids   *rand.ChaCha8
+	done  chan struct{} // closed when run has returned
+
+	patient bool           // waits for accounts that others hold
+	waiting sync.WaitGroup // the patient ones
+}
+
+func newLane(c *core, q *queue, seed [32]byte) *lane {
+	return &lane{core: c, queue: q, ids: rand.NewChaCha8(seed), done: make(chan struct{})}
+}
+
+// run commits batches until the queue is closed and empty.
+func (l *lane) run() {
+	defer close(l.done)
+	defer l.waiting.Wait()
+	for {
+		calls := l.queue.take()
+		if calls == nil {
+			return
+		}
+		l.commit(calls)
+		// Callers that have just been answered often come back at once. Letting them run first makes the next batch
+		// larger, at no cost where nobody waits.
+		runtime.Gosched()
+	}
+}
+
+// commit answers all calls. A failure of the store that the commands' data caused is pinned down: the batch is tried
+// again in parts, a tenant each, then a command each, so that one bad command fails alone.
+func (l *lane) commit(calls []*call) {
+	calls = slices.DeleteFunc(calls, func(c *call) bool {
+		if err := c.ctx.Err(); err != nil {
+			c.done <- err // it gave up before anything was decided
+			return true
+		}
+		return false
+	})
+	if len(calls) == 0 {
+		return
+	}
+	busy, err := l.attempt(calls)
+	if err == nil {
+		l.postpone(busy)
+		return
+	}
+	if !isolates(err) || len(calls) == 1 {
+		for _, c := range calls {
+			c.done <- publicFailure(err)
+		}
+		return
+	}
+	l.core.metrics.isolated.Add(1)
+	l.core.opts.Logger.Error("a batch failed and is tried again in parts", "error", err, "commands", len(calls))
+	for _, part := range parts(calls) {
+		l.commit(part)
+	}
+}
+
+// postpone cares for calls whose accounts another server held: they go into the next batch, and if that finds them held
+// again, they wait in a transaction of their own, a tenant each, where they keep nobody else waiting.
+func (l *lane) postpone(busy []*call) {
+	var stuck []*call
+	for _, c := range busy {
+		if c.postponed {
+			stuck = append(stuck, c)
+			continue
+		}
+		c.postponed = true
+		l.queue.again(c)
+	}
+	for _, group := range byTenant(stuck) {
+		var seed [32]byte
+		_, _ = l.ids.Read(seed[:])
+		patient := &lane{core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true}
+		l.waiting.Go(func() { patient.commit(group) })
+	}
+}
+
+// isolates reports whether a failure may be one command's own fault.
+func isolates(err error) bool {
+	var p *panicError
+	return errors.As(err, &p) || classOf(err) == ClassConflict && isUnavailable(err)
+}
+
+// parts divides a failed batch: by tenant, or into single calls where all are of one tenant.
+func parts(calls []*call) [][]*call {
+	if groups := byTenant(calls); len(groups) > 1 {
+		return groups
+	}
+	singles := make([][]*call, len(calls))
+	for i := range calls {
+		singles[i] = calls[i : i+1]
+	}
+	return singles
+}
+
+func byTenant(calls []*call) [][]*call {
+	var groups [][]*call
+	index := make(map[TenantID]int)
+	for _, c := range calls {
+		id := c.cmd.head().tenant
+		i, known := index[id]
+		if !known {
+			i = len(groups)
+			index[id] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return groups
+}
+
+// maxRetries bounds how often a batch is tried again after serialization failures and deadlocks.
+const maxRetries = 20
+
+// attempt commits the calls as one transaction and answers them, but for those whose accounts are busy elsewhere, which
+// it returns. After an error none but the busy ones is left unanswered by mistake: the caller answers them all.
+func (l *lane) attempt(calls []*call) (busy []*call, err error) {
+	for try := 0; ; try++ {
+		t := &transaction{core: l.core, ids: l.ids, calls: calls, wait: l.patient}
+		err = t.run()
+		if err == nil {
+			t.answer()
+			return t.busy, nil
+		}
+		if classOf(err) != ClassRetry || !isUnavailable(err) || try == maxRetries {
+			return nil, err
+		}
+		l.core.metrics.retries.Add(1)
+	}
+}
+
+// transaction is one try to commit a group of calls.
+type transaction struct {
+	core   *core
+	ids    *rand.ChaCha8
+	calls  []*call
+	wait   bool
+	busy   []*call
+	errs   []error // of calls, in their order
+	ledger *ledger
+}
+
+// panicError is a decision that panicked.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("a decision panicked: %v\n%s", e.value, e.stack)
+}
+
+// laneTimeout bounds one transaction. It is far above what any healthy one takes.
+const laneTimeout = 30 * time.Second
+
+func (t *transaction) run() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	// The callers' contexts do not reach the store: one caller that gives up must not undo the others' work.
+	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+	defer cancel()
+	tx, err := t.core.store.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+
+	b := &Batch{}
+	if err := t.claim(ctx, tx, b); err != nil {
+		return err
+	}
+	if len(t.calls) == 0 {
+		return nil
+	}
+	b.Now = stamp(t.core.opts.Now()) // taken once the locks are held
+	for _, c := range t.calls {
+		if h := c.cmd.head(); h.once != nil {
+			b.Once.Want(h.once.ref)
+		}
+		c.cmd.wants(b)
+	}
+	if err := tx.Load(ctx, b); err != nil {
+		return err
+	}
+	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids)
+	if err := t.decide(ctx, tx); err != nil {
+		return err
+	}
+	if !b.Changed() {
+		return nil
+	}
+	if err := tx.Save(ctx, b); err != nil {
+		return err
+	}
+	return t.finish(ctx, tx)
+}
+
+// claim locks the accounts of all calls. Calls that need an account which is busy elsewhere leave the transaction.
+func (t *transaction) claim(ctx context.Context, tx Tx, b *Batch) error {
+	var ids []TenantID
+	for _, c := range t.calls {
+		ids = append(append(ids, c.cmd.head().tenant), c.cmd.head().also...)
+	}
+	slices.SortFunc(ids, TenantID.Compare)
+	ids = slices.Compact(ids)
+	busy, err := tx.Claim(ctx, b, ids, t.wait)
+	if err != nil || len(busy) == 0 {
+		return err
+	}
+	t.calls = slices.Clone(t.calls)
+	t.calls = slices.DeleteFunc(t.calls, func(c *call) bool {
+		h := c.cmd.head()
+		for _, id := range busy {
+			if h.tenant == id || slices.Contains(h.also, id) {
+				t.busy = append(t.busy, c)
+				return true
+			}
+		}
+		return false
+	})
+	return nil
+}
+
+// decide runs all commands; those that ask for more rows are asked again when the rows are there.
+func (t *transaction) decide(ctx context.Context, tx Tx) error {
+	t.errs = make([]error, len(t.calls))
+	pending := make([]int, len(t.calls))
+	for i := range pending {
+		pending[i] = i
+	}
+	for {
+		var again []int
+		for _, i := range pending {
+			t.errs[i] = t.ledger.run(t.calls[i].cmd)
+			if errors.Is(t.errs[i], errMore) {
+				again = append(again, i)
+			}
+		}
+		if len(again) == 0 {
+			return nil
+		}
+		if !t.ledger.Unloaded() {
+			return errors.New("rentroll: a decision asked for more rows and named none")
+		}
+		if err := tx.Load(ctx, t.ledger.Batch); err != nil {
+			return err
+		}
+		pending = again
+	}
+}
+
+// finish commits. A commit whose outcome is unknown is looked up, not guessed.
+func (t *transaction) finish(ctx context.Context, tx Tx) error {
+	var id BatchID
+	_, _ = t.ids.Read(id[:])
+	err := tx.Commit(ctx, id)
+	if err == nil || classOf(err) != ClassUnknown || !isUnavailable(err) {
+		return err
+	}
+	t.core.metrics.unknownCommits.Add(1)
+	var accounts []TenantID
+	for _, c := range t.calls {
+		accounts = append(append(accounts, c.cmd.head().tenant), c.cmd.head().also...)
+	}
+	for {
+		happened, lookup := t.core.store.Committed(ctx, id, accounts)
+		switch {
+		case lookup == nil && happened:
+			return nil
+		case lookup == nil:
+			return &StoreError{Class: ClassRetry, Op: "commit", Err: err}
+		case ctx.Err() != nil:
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// answer tells every caller how it ended.
+func (t *transaction) answer() {
+	if t.ledger != nil {
+		t.core.observe(t)
+	}
+	for i, c := range t.calls {
+		c.done <- t.errs[i]
+	}
+}
+
+// publicFailure is what callers are told of a store's failure.
+func publicFailure(err error) error {
+	var p *panicError
+	if errors.As(err, &p) || classOf(err) == ClassConflict && isUnavailable(err) {
+		return &Error{Code: CodeInternal, Message: "the command could not be decided", cause: err}
+	}
+	return &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: err}
+}

@@ -1,0 +1,200 @@
+package rentroll
+
+import (
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+// command is one operation that changes an account. It says what it reads, then decides over what was read. Its answer
+// stays in itself. decide may be called again after a failed transaction, and must then forget what it answered before.
+type command interface {
+	head() *header
+	wants(b *Batch)
+	decide(l *ledger) error
+}
+
+// header is what every command has.
+type header struct {
+	tenant TenantID   // whose account it changes first, and in whose queue it waits
+	also   []TenantID // further accounts that it locks
+	by     Actor
+	once   *once // nil where no idempotency key was given
+	size   int   // about how many bytes it writes
+	rows   int   // about how many rows it writes
+}
+
+func (h *header) head() *header { return h }
+
+// once makes a command idempotent: its key and parameters, and what came of it.
+type once struct {
+	ref         OnceRef
+	fingerprint [32]byte
+	result      string // the id of what was made, set by decide or found in the record
+	replayed    bool   // the result is an earlier one's
+}
+
+// errMore is how a decision says that it has named further rows and wants to be asked again when they are loaded.
+var errMore = errors.New("rentroll: the decision needs more rows")
+
+// ledger is what a decision sees: the batch's rows, the plans, and now. Decisions check first and write last, so that
+// one that refuses has changed nothing.
+type ledger struct {
+	*Batch
+	plans map[string]*Plan
+	ids   *rand.ChaCha8
+	open  map[TenantID]*Account     // working copies of this transaction
+	ended map[TenantID]quota.Period // months that ended and are not written down yet
+}
+
+func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8) *ledger {
+	return &ledger{
+		Batch: b, plans: plans, ids: ids,
+		open: make(map[TenantID]*Account), ended: make(map[TenantID]quota.Period),
+	}
+}
+
+// run decides one command, once only where it has an idempotency key.
+func (l *ledger) run(c command) error {
+	h := c.head()
+	if h.once == nil {
+		return c.decide(l)
+	}
+	if record := l.Once.Get(h.once.ref); record != nil {
+		if record.Fingerprint != h.once.fingerprint {
+			return errorf(CodeIdempotencyMismatch, "the idempotency key was used before with other parameters")
+		}
+		h.once.result, h.once.replayed = record.Result, true
+		return nil
+	}
+	h.once.replayed = false
+	if err := c.decide(l); err != nil {
+		return err
+	}
+	l.Once.Put(h.once.ref, &OnceRecord{
+		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.Now,
+	})
+	return nil
+}
+
+// account returns the working copy of a tenant's account, with its periods at now, and the now that counts for it. It
+// is only to be read before touch.
+func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
+	if a := l.open[id]; a != nil {
+		return a, a.clock(l.Now), nil
+	}
+	stored := l.Accounts.Get(id)
+	if stored == nil {
+		return nil, time.Time{}, notFound("tenant")
+	}
+	a := *stored
+	now := a.clock(l.Now)
+	if id != PlatformID {
+		if month, ended := a.roll(now); ended {
+			l.ended[id] = month
+		}
+	}
+	l.open[id] = &a
+	return &a, now, nil
+}
+
+// touch opens an account for changes, which are then written. Nothing may refuse the command after it.
+func (l *ledger) touch(a *Account, now time.Time) {
+	a.LastNow = now
+	l.Accounts.Put(a.TenantID, a)
+	if month, ended := l.ended[a.TenantID]; ended {
+		delete(l.ended, a.TenantID)
+		l.Periods = append(l.Periods, &PastPeriod{TenantID: a.TenantID, Start: month.Start, End: month.End})
+	}
+}
+
+// plan returns the plan of an account: as this transaction has it, else as it is cached. A plan that is not cached is
+// looked up, and one that does not exist is a failure: an account without limits must never come of it.
+func (l *ledger) plan(name string) (*Plan, error) {
+	if l.Plans.Knows(name) {
+		if p := l.Plans.Get(name); p != nil {
+			return p, nil
+		}
+		return nil, errorf(CodeInternal, "the tenant's plan %q does not exist", name)
+	}
+	if p := l.plans[name]; p != nil {
+		return p, nil
+	}
+	l.Plans.Want(name)
+	return nil, errMore
+}
+
+func (l *ledger) entropy() (e [10]byte) {
+	_, _ = l.ids.Read(e[:]) // a ChaCha8 never fails
+	return e
+}
+
+// change is one thing for the audit. Old and New are marshaled to JSON; nil is null.
+type change struct {
+	action   string
+	kind     string
+	id       string
+	old, new any
+}
+
+// audit writes an audit row; the account must be open for changes.
+func (l *ledger) audit(a *Account, by Actor, now time.Time, c change) {
+	a.AuditSequence++
+	l.Audit = append(l.Audit, &AuditRow{
+		ID: newID[auditKind](now, l.entropy()), TenantID: a.TenantID, Sequence: a.AuditSequence, At: now,
+		Actor: by.String(), Action: c.action, ResourceType: c.kind, ResourceID: c.id,
+		Old: auditJSON(c.old), New: auditJSON(c.new),
+		RequestID: NullString(by.RequestID), IP: NullString(by.IP), UserAgent: NullString(by.UserAgent),
+	})
+}
+
+func auditJSON(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("rentroll: an audit value has no JSON form: " + err.Error())
+	}
+	return data
+}
+
+// add puts an amount into one bucket of the rollups.
+func (l *ledger) add(e *UsageEvent, dimension, value string) {
+	if l.Rollups == nil {
+		l.Rollups = make(map[RollupKey]RollupSum)
+	}
+	k := RollupKey{
+		TenantID: e.TenantID, Dimension: dimension, Bucket: e.Time.Truncate(bucketSize), Meter: e.Meter, Value: value,
+	}
+	sum := l.Rollups[k]
+	sum.Total += e.Amount
+	sum.Events++
+	l.Rollups[k] = sum
+}
+
+// record writes a usage event, adds it to the rollups, and moves the token month where it is about tokens. The account
+// must be open for changes; use is the row of the key's family, nil where it has none.
+func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) {
+	l.Usage = append(l.Usage, e)
+	l.add(e, dimensionTotal, "")
+	if e.WorkerID != "" {
+		l.add(e, dimensionWorker, string(e.WorkerID))
+	}
+	if !e.APIKeyID.IsZero() {
+		l.add(e, dimensionKey, e.APIKeyID.String())
+	}
+	if e.Meter != MeterTokensUsed {
+		return
+	}
+	a.spend(e.Amount, e.Time)
+	if use != nil && !e.Time.Before(a.Month.Start) {
+		next := *use
+		next.TokensUsed = next.usedIn(a.Month.Start) + e.Amount
+		next.MonthStart = a.Month.Start
+		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
+	}
+}

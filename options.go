@@ -1,0 +1,82 @@
+package rentroll
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"time"
+)
+
+// Options tune an Engine. Nil and the zero value are fine: every field says what it then means.
+type Options struct {
+	// Now is the clock. nil is the machine's. It is the only source of time of the engine's decisions.
+	Now func() time.Time
+
+	// Random is the source of secrets and ids. nil is the operating system's.
+	Random io.Reader
+
+	// Logger is told what an operator should know. nil discards it.
+	Logger *slog.Logger
+
+	// KeyPrefix begins the secrets of new API keys: 2 to 6 lower-case letters, not ending in "op". "" is "rr". Keys with
+	// other prefixes stay valid.
+	KeyPrefix string
+
+	// OperatorSecret is an operator key that is valid while it is set and never stored: 32 to 200 printable characters.
+	// "" is none.
+	OperatorSecret string
+
+	// TenantQueue bounds how many commands of one tenant may wait; further ones are CodeOverloaded. 0 is 4,096.
+	TenantQueue int
+
+	// QueueBytes bounds what all waiting commands may hold in memory; further ones are CodeUnavailable. 0 is 64 MiB.
+	QueueBytes int
+
+	// Lanes is how many transactions may be written at once, within what the store can use. 0 is the store's choice.
+	Lanes int
+
+	// StatisticsInterval is how often denials and the use of keys are written. 0 is one second.
+	StatisticsInterval time.Duration
+}
+
+const (
+	defaultTenantQueue = 4096
+	defaultQueueBytes  = 64 << 20
+)
+
+// withDefaults returns a complete copy, or what is wrong.
+func (o *Options) withDefaults() (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if opts.Now == nil {
+		opts.Now = systemClock
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Reader
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.KeyPrefix == "" {
+		opts.KeyPrefix = DefaultKeyPrefix
+	}
+	if opts.TenantQueue <= 0 {
+		opts.TenantQueue = defaultTenantQueue
+	}
+	if opts.QueueBytes <= 0 {
+		opts.QueueBytes = defaultQueueBytes
+	}
+	if opts.StatisticsInterval <= 0 {
+		opts.StatisticsInterval = time.Second
+	}
+	var p problems
+	if !validKeyPrefix(opts.KeyPrefix) {
+		p.add("KeyPrefix", "must be 2 to 6 lower-case letters that do not end in \"op\"")
+	}
+	if opts.OperatorSecret != "" {
+		p.add("OperatorSecret", checkPrintable(opts.OperatorSecret, 32, 200))
+	}
+	return opts, p.err()
+}

@@ -1,0 +1,186 @@
+package rentroll
+
+import "sync"
+
+// queue holds the commands that wait for a lane: a line for each tenant, and tenants take turns. It is bounded, per
+// tenant in commands and in all in bytes; what goes beyond is refused at once. Safe for concurrent use.
+type queue struct {
+	perTenant int
+	maxBytes  int
+
+	mu     sync.Mutex
+	filled sync.Cond // signals that there is something to take, or that the queue was closed
+	lines  map[TenantID]*line
+	ring   []*line // the lines with commands in them; the first is next
+	bytes  int
+	closed bool
+}
+
+// line is the commands of one tenant, oldest first.
+type line struct {
+	tenant TenantID
+	calls  []*call
+	rows   int // of all calls
+}
+
+func newQueue(perTenant, maxBytes int) *queue {
+	q := &queue{perTenant: perTenant, maxBytes: maxBytes, lines: make(map[TenantID]*line)}
+	q.filled.L = &q.mu
+	return q
+}
+
+// put appends a call, or says why not.
+func (q *queue) put(c *call) error {
+	h := c.cmd.head()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return errorf(CodeUnavailable, "the engine is closed")
+	}
+	if q.bytes+h.size > q.maxBytes {
+		return errorf(CodeUnavailable, "too much is waiting to be written")
+	}
+	l := q.lines[h.tenant]
+	if l == nil {
+		l = &line{tenant: h.tenant}
+		q.lines[h.tenant] = l
+	}
+	if len(l.calls) >= q.perTenant {
+		return errorf(CodeOverloaded, "too many commands of this tenant are waiting")
+	}
+	if len(l.calls) == 0 {
+		q.ring = append(q.ring, l)
+	}
+	l.calls = append(l.calls, c)
+	l.rows += h.rows
+	q.bytes += h.size
+	q.filled.Signal()
+	return nil
+}
+
+// again puts back a call that was taken, past all bounds: it was accepted once.
+func (q *queue) again(c *call) {
+	h := c.cmd.head()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[h.tenant]
+	if l == nil {
+		l = &line{tenant: h.tenant}
+		q.lines[h.tenant] = l
+	}
+	if len(l.calls) == 0 {
+		q.ring = append(q.ring, l)
+	}
+	l.calls = append([]*call{c}, l.calls...)
+	l.rows += h.rows
+	q.bytes += h.size
+	q.filled.Signal()
+}
+
+// close lets take return what is left, then nil.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.filled.Broadcast()
+}
+
+// depth returns how many tenants wait and how many bytes they hold.
+func (q *queue) depth() (tenants, bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ring), q.bytes
+}
+
+// take waits until there are calls and returns a batch of them, nil when the queue is closed and empty.
+//
+// Tenants take turns, and each of a turn gets the same share of the batch if it has that much waiting. While others
+// wait, one tenant gets at most as many rows as all others together, so that a flood makes a batch at most twice as long
+// for everyone else; what is left of it waits. Alone it gets all.
+func (q *queue) take() []*call {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.ring) == 0 {
+		if q.closed {
+			return nil
+		}
+		q.filled.Wait()
+	}
+	n := min(len(q.ring), batchTenants)
+	share := fairShare(q.ring[:n])
+	var batch []*call
+	bytes, visited := 0, 0
+	for _, l := range q.ring[:n] {
+		taken, size := l.take(share, batchBytes-bytes, len(batch) == 0)
+		if len(taken) == 0 {
+			break // the batch is full: this tenant is the first of the next
+		}
+		batch = append(batch, taken...)
+		bytes += size
+		visited++
+	}
+	q.bytes -= bytes
+	q.rotate(visited)
+	return batch
+}
+
+// take removes the line's oldest calls, up to share rows and room bytes, but at least one where the room allows it or
+// the call must go first.
+func (l *line) take(share, room int, first bool) (taken []*call, bytes int) {
+	rows, i := 0, 0
+	for ; i < len(l.calls); i++ {
+		h := l.calls[i].cmd.head()
+		if i > 0 && rows+h.rows > share || bytes+h.size > room && (i > 0 || !first) {
+			break
+		}
+		rows += h.rows
+		bytes += h.size
+	}
+	taken = l.calls[:i:i]
+	l.calls, l.rows = l.calls[i:], l.rows-rows
+	return taken, bytes
+}
+
+// fairShare returns the most rows that each tenant of a turn may take: the largest number with which they stay within
+// batchRows together, and none takes more than all others.
+func fairShare(turn []*line) int {
+	largest, sum := 0, 0
+	for _, l := range turn {
+		sum += l.rows
+		largest = max(largest, l.rows)
+	}
+	limit := batchRows
+	if len(turn) > 1 {
+		limit = min(limit, max(sum-largest, 1))
+	}
+	if sum <= batchRows {
+		return limit
+	}
+	// The sum of min(rows, share) grows with share: search for the largest share that fits.
+	low, high := 1, limit
+	for low < high {
+		share, taken := (low+high+1)/2, 0
+		for _, l := range turn {
+			taken += min(l.rows, share)
+		}
+		if taken <= batchRows {
+			low = share
+		} else {
+			high = share - 1
+		}
+	}
+	return low
+}
+
+// rotate moves the first n lines behind the others, those that are empty away.
+func (q *queue) rotate(n int) {
+	turn := q.ring[:n:n]
+	q.ring = q.ring[n:]
+	for _, l := range turn {
+		if len(l.calls) > 0 {
+			q.ring = append(q.ring, l)
+		} else {
+			delete(q.lines, l.tenant)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package rentroll
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// statistics gathers what is counted off the path: denials and the use of keys. It is written once an interval and may
+// lose that much in a crash; a clean stop loses nothing. Safe for concurrent use.
+type statistics struct {
+	mu      sync.Mutex
+	denials map[TenantID][]*Denial
+	counts  map[DenialCount]int64
+	touches map[KeyRef]KeyTouch
+}
+
+// deny counts a refused admission.
+func (s *statistics) deny(d *Denial, count DenialCount) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(count, 1)
+	if s.denials == nil {
+		s.denials = make(map[TenantID][]*Denial)
+	}
+	// Only the last hundred of a tenant are kept; a storm must not fill the memory before they are written.
+	kept := append(s.denials[d.TenantID], d)
+	if len(kept) > 2*KeptDenials {
+		kept = append(kept[:0], kept[len(kept)-KeptDenials:]...)
+	}
+	s.denials[d.TenantID] = kept
+}
+
+func (s *statistics) count(c DenialCount, n int64) {
+	if s.counts == nil {
+		s.counts = make(map[DenialCount]int64)
+	}
+	s.counts[c] += n
+}
+
+// touch counts a use of a key.
+func (s *statistics) touch(k KeyRef, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used(k, KeyTouch{LastUsedAt: now, Requests: 1})
+}
+
+func (s *statistics) used(k KeyRef, more KeyTouch) {
+	if s.touches == nil {
+		s.touches = make(map[KeyRef]KeyTouch)
+	}
+	t := s.touches[k]
+	t.Requests += more.Requests
+	if more.LastUsedAt.After(t.LastUsedAt) {
+		t.LastUsedAt = more.LastUsedAt
+	}
+	s.touches[k] = t
+}
+
+// swap takes all that was gathered.
+func (s *statistics) swap() *Statistics {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &Statistics{Counts: s.counts, Touches: s.touches}
+	for _, kept := range s.denials {
+		out.Denials = append(out.Denials, kept[max(0, len(kept)-KeptDenials):]...)
+	}
+	s.denials, s.counts, s.touches = nil, nil, nil
+	return out
+}
+
+// restore puts back what could not be written. Counts stay exact; of denials only the counts are worth keeping.
+func (s *statistics) restore(old *Statistics) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, n := range old.Counts {
+		s.count(c, n)
+	}
+	for k, t := range old.Touches {
+		s.used(k, t)
+	}
+}
+
+// writeStatistics writes what was gathered, an interval after the other, until the engine is closed.
+func (c *core) writeStatistics() {
+	defer close(c.stats1)
+	tick := time.NewTicker(c.opts.StatisticsInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.flushStatistics()
+		case <-c.stop:
+			c.flushStatistics()
+			return
+		}
+	}
+}
+
+func (c *core) flushStatistics() {
+	s := c.stats.swap()
+	if len(s.Denials)+len(s.Counts)+len(s.Touches) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+	defer cancel()
+	if err := c.store.WriteStatistics(ctx, s); err != nil {
+		c.stats.restore(s)
+		c.opts.Logger.Error("statistics could not be written; they are kept for the next try", "error", err)
+	}
+}
+
+// noteDenial counts a refused admission of a run.
+func (e *Engine) noteDenial(p CreateRunParams, err error) {
+	now := e.now()
+	d := &Denial{TenantID: p.TenantID, At: now, WorkerID: NullString(p.WorkerID), APIKeyID: p.APIKeyID, Code: CodeOf(err)}
+	count := DenialCount{TenantID: p.TenantID, Minute: now.Truncate(time.Minute), Code: d.Code}
+	var q *QuotaExceededError
+	var plain *Error
+	switch {
+	case errors.As(err, &q):
+		d.Quota, d.Scope, d.Reason = NullString(q.Quota), NullString(q.Scope), q.Message
+		d.Limit, d.Current = &q.Limit, &q.Current
+		count.Quota = q.Quota
+	case !errors.As(err, &plain):
+		return
+	default:
+		switch plain.Code {
+		case CodeTenantSuspended, CodeTenantTerminated, CodeForbidden, CodeWorkerNotAllowed, CodeWorkerDisabled:
+			d.Reason = plain.Message
+		default:
+			return // not a denial: a bad request or a failure
+		}
+	}
+	var entropy [10]byte
+	if e.core.read(entropy[:]) != nil {
+		return
+	}
+	d.ID = newID[eventKind](now, entropy)
+	e.core.stats.deny(d, count)
+}

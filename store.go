@@ -1,0 +1,209 @@
+package rentroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Store keeps the rows. It knows no rule: it claims and loads what it is told to, writes what it is given, and reads
+// lists. The suite in storetest says what that means in full; a store is what passes it. Safe for concurrent use.
+//
+// Times are kept to the microsecond. Strings are case-sensitive everywhere. Errors are *StoreError, whose Class tells
+// the engine what to do; a canceled context may also come back as itself.
+type Store interface {
+	Traits() Traits
+
+	// Begin opens a write transaction.
+	Begin(ctx context.Context) (Tx, error)
+
+	// View calls read with one snapshot of the store: all that read sees was true at the same instant. The error of
+	// read is returned as it is.
+	View(ctx context.Context, read func(Reader) error) error
+
+	// Committed says whether the transaction that was to be committed under this id was: it first waits for the end of
+	// any transaction that still holds one of the accounts. It is asked after ClassUnknown.
+	Committed(ctx context.Context, id BatchID, accounts []TenantID) (bool, error)
+
+	// WriteStatistics adds to what is counted off the path of admissions.
+	WriteStatistics(ctx context.Context, s *Statistics) error
+
+	Close() error
+}
+
+// Traits say what kind of store it is.
+type Traits struct {
+	Name   string // for logs and metrics: "sqlite", "postgres"
+	Lanes  int    // how many write transactions at once are useful; at least 1
+	Shared bool   // other processes write to it too, so that what is cached must be looked up again
+}
+
+// BatchID names one write transaction.
+type BatchID [16]byte
+
+// Tx is a write transaction. Its methods are called in this order: Claim, any number of Load and Save, then Commit or
+// Rollback; after an error only Rollback may follow. Not safe for concurrent use.
+type Tx interface {
+	// Claim locks the accounts against every other transaction and loads them into b.Accounts, in the order of their
+	// ids, so that no two transactions wait for each other. Where wait is false, accounts that others hold are left out
+	// and returned. An account that does not exist is neither locked nor an error.
+	Claim(ctx context.Context, b *Batch, accounts []TenantID, wait bool) (busy []TenantID, err error)
+
+	// Load reads all that b names and has not got yet, as it is at this moment, behind the locks.
+	Load(ctx context.Context, b *Batch) error
+
+	// Save writes all changes of b. A row to insert that is there already is ClassConflict.
+	Save(ctx context.Context, b *Batch) error
+
+	// Commit makes the changes durable. When it has returned nil, no failure of the machine undoes them.
+	Commit(ctx context.Context, id BatchID) error
+
+	// Rollback ends the transaction without effect; after Commit it does nothing.
+	Rollback()
+}
+
+// Reader reads one snapshot. Lists are in the order that their filter says and hold at most Limit rows.
+type Reader interface {
+	// Load reads all that b names, accounts included, without locks.
+	Load(ctx context.Context, b *Batch) error
+
+	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)
+	KeyByHash(ctx context.Context, tenant TenantID, hash [32]byte) (*APIKey, error)           // nil where there is none
+	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)               // nil where there is none
+	HasOperatorKey(ctx context.Context) (bool, error)                                         // any, revoked ones too
+	UserByEmail(ctx context.Context, email string) (*User, error)                             // the oldest; nil where there is none
+	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error)      // still marked active
+	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
+
+	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
+	ListPlans(ctx context.Context) ([]*Plan, error) // by name
+	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
+	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
+	ListKeys(ctx context.Context, f KeyFilter) ([]*APIKey, error)
+	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
+	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
+	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
+	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error) // by name
+	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
+
+	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each.
+	SumRollups(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+	// SumUsage adds up the events whose time is in [from, to), a meter each.
+	SumUsage(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+}
+
+// TenantRow is a tenant in a list: both of its rows.
+type TenantRow struct {
+	Profile *Profile
+	Account *Account
+}
+
+// OverdueSum is what a tenant's overdue runs hold.
+type OverdueSum struct {
+	Runs     int64
+	Reserved int64
+	Tokens   int64 // reported by heartbeats, not billed yet
+}
+
+// MeterSum is the sum of a meter.
+type MeterSum struct {
+	Meter string
+	RollupSum
+}
+
+// The filters of the lists. Before and After exclude the row they name; a zero value begins at the list's start.
+type (
+	// TenantFilter lists tenants, newest first.
+	TenantFilter struct {
+		Status TenantStatus
+		Plan   string
+		Search string // lower case; part of Profile.Search
+		Before TenantID
+		Limit  int
+	}
+	// UserFilter lists users, newest first.
+	UserFilter struct {
+		Email  string
+		Before UserID
+		Limit  int
+	}
+	// MemberFilter lists members, oldest first.
+	MemberFilter struct {
+		TenantID TenantID
+		After    MemberID
+		Limit    int
+	}
+	// KeyFilter lists API keys, newest first.
+	KeyFilter struct {
+		TenantID TenantID
+		ActiveAt time.Time // only keys that are active then; zero for all
+		Before   KeyID
+		Limit    int
+	}
+	// RunFilter lists runs, newest first.
+	RunFilter struct {
+		TenantID TenantID
+		Status   RunStatus
+		WorkerID string
+		APIKeyID KeyID
+		Before   RunID
+		Limit    int
+		Scan     int // how many runs may be looked at
+	}
+	// AuditFilter lists audit rows, newest first.
+	AuditFilter struct {
+		TenantID TenantID
+		Before   int64 // a sequence
+		Limit    int
+	}
+	// DenialFilter lists denials, newest first.
+	DenialFilter struct {
+		TenantID TenantID
+		Before   EventID
+		Limit    int
+	}
+)
+
+// RunPage is a page of runs.
+type RunPage struct {
+	Runs []*Run
+	Next RunID // the last run that was looked at; zero where the list ends there
+}
+
+// Class says what a failure of a store means for the engine.
+type Class uint8
+
+// The classes of failure.
+const (
+	ClassUnavailable Class = iota // the store can't be reached, is read-only, full or broken: nothing was written
+	ClassRetry                    // a serialization failure or deadlock: nothing was written, the same may work again
+	ClassConflict                 // a row's data was refused: nothing was written, the same will fail again
+	ClassUnknown                  // the connection was lost during Commit: it may or may not have happened
+)
+
+// StoreError is a failure of a store.
+type StoreError struct {
+	Class Class
+	Op    string // what was being done
+	Err   error
+}
+
+func (e *StoreError) Error() string { return fmt.Sprintf("store: %s: %v", e.Op, e.Err) }
+
+// Unwrap returns the database's own error.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+func classOf(err error) Class {
+	var e *StoreError
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return ClassUnavailable
+}
+
+// isUnavailable reports whether err is a store's and not the caller's fault.
+func isUnavailable(err error) bool {
+	var e *StoreError
+	return errors.As(err, &e)
+}

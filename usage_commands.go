@@ -1,0 +1,470 @@
+package rentroll
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+const (
+	maxUsageMetadata = 16 << 10
+	defaultUnit      = "count"
+	tokensUnit       = "tokens"
+)
+
+// RecordUsage records one event. It needs usage:write. An event that is refused is an error here: unit_mismatch,
+// event_too_old, event_id_conflict or validation_failed.
+func (e *Engine) RecordUsage(ctx context.Context, p RecordUsageParams) (*UsageResult, error) {
+	receipt, err := e.RecordUsageBatch(ctx, RecordUsageBatchParams{
+		TenantID: p.TenantID, Events: []UsageParams{p.UsageParams}, IdempotencyKey: p.IdempotencyKey,
+	})
+	if err != nil {
+		return nil, err
+	}
+	item := receipt.Items[0]
+	if item.Status == UsageRejected {
+		return nil, &Error{Code: Code(item.Code), Message: "the event was not recorded", Fields: item.Errors}
+	}
+	return &item, nil
+}
+
+// RecordUsageBatch records up to MaxUsageBatch events. Each is answered for itself, in order: recorded, duplicate or
+// rejected with its reason, and the good ones are stored, all in one transaction. It needs usage:write.
+func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams) (*UsageReceipt, error) {
+	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
+		return nil, err
+	}
+	if n := len(p.Events); n == 0 || n > MaxUsageBatch {
+		return nil, problems{{"events", fmt.Sprintf("must be 1 to %d events", MaxUsageBatch)}}.err()
+	}
+	key := p.IdempotencyKey
+	p.IdempotencyKey = ""
+	once, err := newOnce(p.TenantID, "usage.record", key, p)
+	if err != nil {
+		return nil, err
+	}
+	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events)}}
+	for i := range p.Events {
+		in, bad := e.usageItem(p.Events[i])
+		c.items = append(c.items, usageItem{UsageParams: in, bad: bad, fingerprint: usageFingerprint(in)})
+		c.size += rowOverhead + len(in.Metadata)
+	}
+	if err := e.do(ctx, c); err != nil {
+		return nil, err
+	}
+	if once != nil && once.replayed {
+		return rebuildReceipt(p.Events, once.result)
+	}
+	return &c.answer, nil
+}
+
+// usageItem checks one event and fills in what the caller's identity says.
+func (e *Engine) usageItem(in UsageParams) (UsageParams, problems) {
+	var bad problems
+	bad.add("meter", checkMeter(in.Meter))
+	if in.Meter == MeterWorkerRuns {
+		bad.add("meter", "is written by completions only")
+	}
+	bad.amount("amount", in.Amount)
+	if in.Unit != "" {
+		bad.add("unit", checkText(in.Unit, 1, 50))
+	}
+	if in.WorkerID != "" {
+		bad.add("worker_id", checkWorkerID(in.WorkerID))
+	}
+	if in.EventID != "" {
+		bad.add("event_id", checkText(in.EventID, 1, 255))
+	}
+	if string(in.Metadata) == "null" || len(in.Metadata) == 0 {
+		in.Metadata = nil
+	} else if message := checkJSON(in.Metadata, maxUsageMetadata); message != "" {
+		bad.add("metadata", message)
+	} else if strings.TrimLeft(string(in.Metadata), " \t\r\n")[0] != '{' {
+		bad.add("metadata", "must be a JSON object")
+	}
+	if e.actor.Kind == ActorAPIKey {
+		if !in.APIKeyID.IsZero() && in.APIKeyID != e.actor.APIKeyID {
+			bad.add("api_key_id", "must be the calling key")
+		}
+		in.APIKeyID = e.actor.APIKeyID
+	}
+	if !in.Time.IsZero() {
+		in.Time = stamp(in.Time)
+	}
+	return in, bad
+}
+
+// usageFingerprint identifies an event's content: what the caller said of it, its id excepted.
+func usageFingerprint(p UsageParams) [32]byte {
+	if p.EventID == "" {
+		return [32]byte{}
+	}
+	p.EventID = ""
+	if checkJSON(p.Metadata, maxUsageMetadata) != "" {
+		p.Metadata = nil // such an event is refused before this matters
+	}
+	return fingerprint(p)
+}
+
+// The letters by which an idempotency record remembers what became of each event of a batch.
+const receiptLetters = "rdvuoc"
+
+var receiptCodes = [...]NullString{
+	"", "", NullString(CodeValidationFailed), NullString(CodeUnitMismatch), NullString(CodeEventTooOld), NullString(CodeEventIDConflict),
+}
+
+func rebuildReceipt(events []UsageParams, letters string) (*UsageReceipt, error) {
+	out := &UsageReceipt{Replayed: true}
+	if len(letters) != len(events) {
+		return nil, errors.New("rentroll: an idempotency record does not fit its parameters")
+	}
+	for i, letter := range letters {
+		item := UsageResult{EventID: NullString(events[i].EventID), Status: UsageRejected}
+		switch at := strings.IndexRune(receiptLetters, letter); at {
+		case 0:
+			item.Status = UsageRecorded
+		case 1:
+			item.Status = UsageDuplicate
+		default:
+			item.Code = receiptCodes[max(at, 0)]
+		}
+		out.Items = append(out.Items, item)
+	}
+	return out, nil
+}
+
+func receiptLetter(item UsageResult) byte {
+	switch item.Status {
+	case UsageRecorded:
+		return receiptLetters[0]
+	case UsageDuplicate:
+		return receiptLetters[1]
+	}
+	for i, code := range receiptCodes {
+		if i > 1 && code == item.Code {
+			return receiptLetters[i]
+		}
+	}
+	return receiptLetters[2]
+}
+
+type usageItem struct {
+	UsageParams
+	bad         problems
+	fingerprint [32]byte
+}
+
+type recordUsage struct {
+	header
+	items  []usageItem
+	answer UsageReceipt
+}
+
+func (c *recordUsage) wants(b *Batch) {
+	for _, in := range c.items {
+		if len(in.bad) > 0 {
+			continue
+		}
+		if in.Meter != MeterTokensUsed {
+			b.Meters.Want(MeterRef{c.tenant, in.Meter})
+		} else if !in.APIKeyID.IsZero() {
+			b.Keys.Want(KeyRef{c.tenant, in.APIKeyID})
+		}
+		if in.EventID != "" {
+			b.Marks.Want(MarkRef{c.tenant, in.EventID})
+		}
+	}
+}
+
+func (c *recordUsage) decide(l *ledger) error {
+	a, now, err := l.account(c.tenant)
+	if err != nil {
+		return err
+	}
+	if err := a.records(now); err != nil {
+		return err
+	}
+	for _, in := range c.items {
+		if len(in.bad) == 0 && in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
+			if _, err := l.useOfKey(KeyRef{c.tenant, in.APIKeyID}); err != nil {
+				return err
+			}
+		}
+	}
+	c.answer = UsageReceipt{Items: make([]UsageResult, 0, len(c.items))}
+	letters := make([]byte, 0, len(c.items))
+	for _, in := range c.items {
+		item := c.one(l, a, in, now)
+		c.answer.Items = append(c.answer.Items, item)
+		letters = append(letters, receiptLetter(item))
+	}
+	if c.once != nil {
+		c.once.result = string(letters)
+	}
+	return nil
+}
+
+// records refuses usage of a tenant that is past it.
+func (a *Account) records(now time.Time) error {
+	if a.deadAt(now) {
+		return errTenantTerminated
+	}
+	return nil
+}
+
+// useOfKey returns the counters of a key's family; nil where the key has no limits of its own or does not exist.
+func (l *ledger) useOfKey(ref KeyRef) (*KeyUse, error) {
+	k := l.Keys.Get(ref)
+	if k == nil || !k.counted() {
+		return nil, nil
+	}
+	return l.keyUse(KeyRef{ref.TenantID, k.Family})
+}
+
+// one decides one event, and writes it where it is good.
+func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) UsageResult {
+	out := UsageResult{EventID: NullString(in.EventID)}
+	reject := func(code Code, fields ...FieldError) UsageResult {
+		out.Status, out.Code, out.Errors = UsageRejected, NullString(code), fields
+		return out
+	}
+	if len(in.bad) > 0 {
+		return reject(CodeValidationFailed, in.bad...)
+	}
+	if in.EventID != "" {
+		if mark := l.Marks.Get(MarkRef{c.tenant, in.EventID}); mark != nil {
+			if mark.Fingerprint != in.fingerprint {
+				return reject(CodeEventIDConflict, FieldError{"event_id", "was used before with other content"})
+			}
+			out.Status = UsageDuplicate
+			return out
+		}
+	}
+	at := in.Time
+	switch {
+	case at.IsZero():
+		at = now
+	case at.Before(now.Add(-UsageWindow)):
+		return reject(CodeEventTooOld, FieldError{"time", "must not be older than 35 days"})
+	case at.After(now.Add(UsageAhead)):
+		return reject(CodeValidationFailed, FieldError{"time", "must not be more than 5 minutes ahead"})
+	}
+	unit, known := l.unitOf(c.tenant, in.Meter)
+	switch {
+	case in.Unit == "" && !known:
+		unit = defaultUnit
+	case in.Unit != "" && known && in.Unit != unit:
+		return reject(CodeUnitMismatch, FieldError{"unit", fmt.Sprintf("must be %q as before", unit)})
+	case in.Unit != "":
+		unit = in.Unit
+	}
+	l.touch(a, now)
+	if !known {
+		l.Meters.Put(MeterRef{c.tenant, in.Meter}, &Meter{TenantID: c.tenant, Name: in.Meter, Unit: unit})
+	}
+	ev := &UsageEvent{
+		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: in.Meter, Amount: in.Amount, Unit: unit,
+		Time: at, RecordedAt: now, WorkerID: NullString(in.WorkerID), APIKeyID: in.APIKeyID, RunID: in.RunID,
+		EventID: NullString(in.EventID), Metadata: in.Metadata,
+	}
+	if in.EventID != "" {
+		l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
+			TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now,
+		})
+	}
+	var use *KeyUse
+	if in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
+		use, _ = l.useOfKey(KeyRef{c.tenant, in.APIKeyID})
+	}
+	l.record(a, use, ev)
+	out.Status = UsageRecorded
+	return out
+}
+
+// unitOf returns the unit of a meter, and whether it is fixed already.
+func (l *ledger) unitOf(tenant TenantID, meter string) (unit string, known bool) {
+	if unit, builtin := builtinUnit(meter); builtin {
+		return unit, true
+	}
+	if m := l.Meters.Get(MeterRef{tenant, meter}); m != nil {
+		return m.Unit, true
+	}
+	return "", false
+}
+
+func builtinUnit(meter string) (unit string, builtin bool) {
+	switch meter {
+	case MeterTokensUsed:
+		return tokensUnit, true
+	case MeterWorkerRuns:
+		return defaultUnit, true
+	default:
+		return "", false
+	}
+}
+
+// IncrementUsage counts one run, and its tokens, that were not admitted by CreateRun: the events worker_runs and
+// tokens_used and the day's and the month's counters move together. It denies nothing. It needs usage:write.
+func (e *Engine) IncrementUsage(ctx context.Context, p IncrementUsageParams) error {
+	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
+		return err
+	}
+	var bad problems
+	bad.amount("tokens", p.Tokens)
+	if err := bad.err(); err != nil {
+		return err
+	}
+	key := p.IdempotencyKey
+	p.IdempotencyKey = ""
+	once, err := newOnce(p.TenantID, "usage.increment", key, p)
+	if err != nil {
+		return err
+	}
+	return e.do(ctx, &incrementUsage{
+		header: header{tenant: p.TenantID, by: e.actor, once: once, size: 2 * rowOverhead, rows: 2}, tokens: p.Tokens,
+	})
+}
+
+type incrementUsage struct {
+	header
+	tokens int64
+}
+
+func (c *incrementUsage) wants(b *Batch) {
+	if !c.by.APIKeyID.IsZero() {
+		b.Keys.Want(KeyRef{c.tenant, c.by.APIKeyID})
+	}
+}
+
+func (c *incrementUsage) decide(l *ledger) error {
+	a, now, err := l.account(c.tenant)
+	if err != nil {
+		return err
+	}
+	if err := a.records(now); err != nil {
+		return err
+	}
+	var use *KeyUse
+	if !c.by.APIKeyID.IsZero() {
+		if use, err = l.useOfKey(KeyRef{c.tenant, c.by.APIKeyID}); err != nil {
+			return err
+		}
+	}
+	l.touch(a, now)
+	a.RunsToday++
+	ev := UsageEvent{
+		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: MeterWorkerRuns, Amount: 1, Unit: defaultUnit,
+		Time: now, RecordedAt: now, APIKeyID: c.by.APIKeyID,
+	}
+	l.record(a, nil, &ev)
+	if c.tokens > 0 {
+		tokens := ev
+		tokens.ID, tokens.Meter, tokens.Amount, tokens.Unit = newID[usageKind](now, l.entropy()), MeterTokensUsed, c.tokens, tokensUnit
+		l.record(a, use, &tokens)
+	}
+	return nil
+}
+
+// GetUsageSummary adds up a tenant's usage per meter over [Start, End). Without times it is the current billing month,
+// up to and with the running quarter of an hour. It needs usage:read.
+func (e *Engine) GetUsageSummary(ctx context.Context, p UsageSummaryParams) (*UsageSummary, error) {
+	if err := e.may(p.TenantID, PermUsageRead); err != nil {
+		return nil, err
+	}
+	if !p.Start.IsZero() && !p.End.IsZero() && p.End.Before(p.Start) {
+		return nil, problems{{"end", "must not be before start"}}.err()
+	}
+	out := &UsageSummary{TenantID: p.TenantID, Meters: map[string]MeterTotal{}}
+	err := e.viewTenant(ctx, p.TenantID, func(r Reader, a *Account) error {
+		now := a.clock(e.now())
+		live := *a
+		live.roll(now)
+		from, to := p.Start, p.End
+		if from.IsZero() {
+			from = live.Month.Start
+		}
+		if to.IsZero() {
+			to = now.Truncate(bucketSize).Add(bucketSize)
+		}
+		out.Period = UsagePeriod{stamp(from), stamp(to)}
+		if to.Before(from) {
+			return nil
+		}
+		sums, err := sumUsage(ctx, r, p.TenantID, out.Period.Start, out.Period.End)
+		if err != nil {
+			return err
+		}
+		return out.fill(ctx, r, sums)
+	})
+	return out, err
+}
+
+// fill joins sums and units.
+func (s *UsageSummary) fill(ctx context.Context, r Reader, sums map[string]RollupSum) error {
+	meters, err := r.ListMeters(ctx, s.TenantID)
+	if err != nil {
+		return err
+	}
+	units := make(map[string]string, len(meters))
+	for _, m := range meters {
+		units[m.Name] = m.Unit
+	}
+	for meter, sum := range sums {
+		unit, builtin := builtinUnit(meter)
+		if !builtin {
+			unit = units[meter]
+		}
+		s.Meters[meter] = MeterTotal{Total: sum.Total, Unit: unit, Count: sum.Events}
+		s.TotalRecords += sum.Events
+	}
+	return nil
+}
+
+// sumUsage adds up [from, to): whole buckets from the rollups, what is left of a bucket at either end from its events.
+func sumUsage(ctx context.Context, r Reader, tenant TenantID, from, to time.Time) (map[string]RollupSum, error) {
+	sums := make(map[string]RollupSum)
+	add := func(rows []MeterSum, err error) error {
+		for _, row := range rows {
+			s := sums[row.Meter]
+			s.Total += row.Total
+			s.Events += row.Events
+			sums[row.Meter] = s
+		}
+		return err
+	}
+	first, last := from.Truncate(bucketSize), to.Truncate(bucketSize)
+	if first.Before(from) {
+		first = first.Add(bucketSize)
+	}
+	if !first.Before(last) && !first.Equal(last) { // the range lies within one bucket
+		return sums, add(r.SumUsage(ctx, tenant, from, to))
+	}
+	if from.Before(first) {
+		if err := add(r.SumUsage(ctx, tenant, from, first)); err != nil {
+			return nil, err
+		}
+	}
+	if first.Before(last) {
+		if err := add(r.SumRollups(ctx, tenant, first, last)); err != nil {
+			return nil, err
+		}
+	}
+	if last.Before(to) {
+		if err := add(r.SumUsage(ctx, tenant, last, to)); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// MarshalJSON writes an empty list of errors as such.
+func (r UsageResult) MarshalJSON() ([]byte, error) {
+	type plain UsageResult
+	if r.Errors == nil {
+		r.Errors = []FieldError{}
+	}
+	return json.Marshal(plain(r))
+}
