@@ -173,3 +173,12 @@ type PutWorkerParams struct {
 	WorkerID string
 	Enabled  bool
 }
+
+// SetCost sets the run's cost in both of its units; nil is unknown.
+func (r *Run) SetCost(micros *int64) {
+	r.CostMicros, r.CostCents = micros, nil
+	if micros != nil {
+		cents := centsOf(*micros)
+		r.CostCents = &cents
+	}
+}

@@ -1,0 +1,247 @@
+package model
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+const (
+	tokensUsed = "tokens_used"
+	workerRuns = "worker_runs"
+)
+
+// event is one record of a meter.
+type event struct {
+	Meter  string
+	Amount int64
+	Time   time.Time
+	Worker string
+	Key    Ref
+}
+
+// UsageEvent describes an event to record. A zero Time is the arrival.
+type UsageEvent struct {
+	Meter    string
+	Amount   int64
+	Unit     string
+	Time     time.Time
+	Worker   string
+	Key      Ref
+	Run      Ref
+	EventID  string
+	Metadata string
+}
+
+// RecordUsage records events.
+type RecordUsage struct {
+	Tenant Ref
+	Events []UsageEvent
+	Once   string `json:"-"`
+}
+
+// UsageView is what became of an event.
+type UsageView struct {
+	EventID string `json:"event_id"`
+	Status  string `json:"status"`
+	Code    string `json:"code"`
+}
+
+// ReceiptView is what became of a batch.
+type ReceiptView struct {
+	Items    []UsageView `json:"items"`
+	Replayed bool        `json:"replayed"`
+}
+
+var meterPattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,99}$`)
+
+func (e *UsageEvent) valid() bool {
+	return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && amounts(e.Amount) && len(e.Unit) <= 50 &&
+		(e.Worker == "" || workerPattern.MatchString(e.Worker)) && len(e.EventID) <= 255
+}
+
+// RecordUsage records a batch of events, each for itself.
+func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView, *Refusal) {
+	if bad := w.may(by, now, p.Tenant, "usage:write"); bad != nil {
+		return nil, bad
+	}
+	if len(p.Events) == 0 || len(p.Events) > 1000 {
+		return nil, refuse(ValidationFailed)
+	}
+	scope := onceKey{p.Tenant, "usage.record", p.Once}
+	if earlier, done, bad := w.before(scope, p); bad != nil {
+		return nil, bad
+	} else if done {
+		items, _ := earlier.([]UsageView)
+		return &ReceiptView{Items: items, Replayed: true}, nil
+	}
+	t := w.tenants[p.Tenant]
+	if t == nil {
+		return nil, refuse(NotFound)
+	}
+	now = t.clock(now)
+	if t.dead(now) {
+		return nil, refuse(TenantTerminated)
+	}
+	out := &ReceiptView{}
+	for _, e := range p.Events {
+		status, code := t.record(e, by, now)
+		out.Items = append(out.Items, UsageView{e.EventID, status, code})
+	}
+	w.remember(scope, p, out.Items)
+	return out, nil
+}
+
+// record decides one event.
+func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code string) {
+	if !e.valid() || by != Program && e.Key != 0 && e.Key != by {
+		return "rejected", ValidationFailed
+	}
+	if by != Program {
+		e.Key = by
+	}
+	id := e.EventID
+	e.EventID = ""
+	if content, seen := t.marks[id]; id != "" && seen {
+		if content != text(e) {
+			return "rejected", EventIDConflict
+		}
+		return "duplicate", ""
+	}
+	at := e.Time
+	switch {
+	case at.IsZero():
+		at = now
+	case at.Before(now.AddDate(0, 0, -35)):
+		return "rejected", EventTooOld
+	case at.After(now.Add(5 * time.Minute)):
+		return "rejected", ValidationFailed
+	}
+	unit := t.unit(e.Meter)
+	switch {
+	case unit == "" && e.Unit == "":
+		unit = "count"
+	case unit == "":
+		unit = e.Unit
+	case e.Unit != "" && e.Unit != unit:
+		return "rejected", UnitMismatch
+	}
+	t.changed(now)
+	t.units[e.Meter] = unit
+	if id != "" {
+		t.marks[id] = text(e)
+	}
+	t.events = append(t.events, event{e.Meter, e.Amount, at, e.Worker, e.Key})
+	return "recorded", ""
+}
+
+// unit returns the unit of a meter, "" where it is not fixed yet.
+func (t *tenant) unit(meter string) string {
+	switch meter {
+	case tokensUsed:
+		return "tokens"
+	case workerRuns:
+		return "count"
+	default:
+		return t.units[meter]
+	}
+}
+
+// IncrementUsage counts a run and its tokens that were not admitted here.
+type IncrementUsage struct {
+	Tenant Ref
+	Tokens int64
+	Once   string `json:"-"`
+}
+
+// IncrementUsage counts a run and its tokens.
+func (w *World) IncrementUsage(by Ref, now time.Time, p IncrementUsage) *Refusal {
+	if bad := w.may(by, now, p.Tenant, "usage:write"); bad != nil {
+		return bad
+	}
+	if !amounts(p.Tokens) {
+		return refuse(ValidationFailed)
+	}
+	scope := onceKey{p.Tenant, "usage.increment", p.Once}
+	if _, done, bad := w.before(scope, p); bad != nil || done {
+		return bad
+	}
+	t := w.tenants[p.Tenant]
+	if t == nil {
+		return refuse(NotFound)
+	}
+	now = t.clock(now)
+	if t.dead(now) {
+		return refuse(TenantTerminated)
+	}
+	t.changed(now)
+	t.increments = append(t.increments, now)
+	t.events = append(t.events, event{Meter: workerRuns, Amount: 1, Time: now, Key: by})
+	if p.Tokens > 0 {
+		t.events = append(t.events, event{Meter: tokensUsed, Amount: p.Tokens, Time: now, Key: by})
+	}
+	w.remember(scope, p, true)
+	return nil
+}
+
+// MeterView is the sum of a meter.
+type MeterView struct {
+	Total int64  `json:"total"`
+	Unit  string `json:"unit"`
+	Count int64  `json:"count"`
+}
+
+// SummaryView holds the sums of a range of time.
+type SummaryView struct {
+	Start   time.Time            `json:"start"`
+	End     time.Time            `json:"end"`
+	Meters  map[string]MeterView `json:"meters"`
+	Records int64                `json:"records"`
+}
+
+// Summary adds up the events of [start, end). Without a start it begins with the
+// month, without an end it ends with the running quarter of an hour.
+func (w *World) Summary(by Ref, now time.Time, id Ref, start, end time.Time) (*SummaryView, *Refusal) {
+	if bad := w.may(by, now, id, "usage:read"); bad != nil {
+		return nil, bad
+	}
+	if !start.IsZero() && !end.IsZero() && end.Before(start) {
+		return nil, refuse(ValidationFailed)
+	}
+	t := w.tenants[id]
+	if t == nil {
+		return nil, refuse(NotFound)
+	}
+	now = t.clock(now)
+	if start.IsZero() {
+		start = t.monthAt(now).Start
+	}
+	if end.IsZero() {
+		const quarter = 15 * 60
+		end = time.Unix(now.Unix()-now.Unix()%quarter+quarter, 0).UTC()
+	}
+	v := &SummaryView{Start: start, End: end, Meters: map[string]MeterView{}}
+	for _, e := range t.events {
+		if !(quota.Period{Start: start, End: end}).Contains(e.Time) {
+			continue
+		}
+		m := v.Meters[e.Meter]
+		m.Total, m.Count, m.Unit = m.Total+e.Amount, m.Count+1, t.unit(e.Meter)
+		v.Meters[e.Meter] = m
+		v.Records++
+	}
+	return v, nil
+}
+
+// Month returns the month that a tenant is in, for whoever wants to hit its end.
+func (w *World) Month(id Ref, now time.Time) quota.Period {
+	t := w.tenants[id]
+	return t.monthAt(t.clock(now))
+}
+
+// Day returns the day that a tenant is in.
+func (w *World) Day(id Ref, now time.Time) quota.Period {
+	t := w.tenants[id]
+	return t.dayAt(t.clock(now))
+}

@@ -1,0 +1,239 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
+	name: "api_keys",
+	columns: columns(`tenant_id:id id:id name:text key_prefix:text hash:bytes family:id user_id:id permissions:text
+		allowed_workers:text rate_limit_rpm max_concurrent_runs max_tokens_per_month expires_at status:text created_at
+		revoked_at revoked_reason:text rotated_to:id`),
+	keys:    2,
+	bindKey: bindKeyRef,
+	bind: func(a Args, r *rentroll.APIKey) {
+		a.ID(r.TenantID)
+		a.ID(r.ID)
+		a.Text(r.Name)
+		a.Text(r.KeyPrefix)
+		bindHash(a, r.Hash)
+		a.ID(r.Family)
+		bindNullID(a, r.UserID)
+		bindValue(a, r.Permissions)
+		if r.AllowedWorkers == nil {
+			a.Null()
+		} else {
+			bindValue(a, r.AllowedWorkers)
+		}
+		bindNullInt(a, r.RateLimitRPM)
+		bindNullInt(a, r.MaxConcurrentRuns)
+		bindNullInt(a, r.MaxTokensPerMonth)
+		bindNullTime(a, r.ExpiresAt)
+		a.Text(string(r.Status))
+		bindTime(a, r.CreatedAt)
+		bindNullTime(a, r.RevokedAt)
+		bindNullText(a, r.RevokedReason)
+		bindNullID(a, r.RotatedTo)
+	},
+	extra: ", api_key_uses.last_used_at, COALESCE(api_key_uses.total_requests, 0)",
+	join: ` LEFT JOIN api_key_uses
+		ON api_key_uses.tenant_id = api_keys.tenant_id AND api_key_uses.id = api_keys.id`,
+	scan: func(row Row) (rentroll.KeyRef, *rentroll.APIKey, error) {
+		r := &rentroll.APIKey{TenantID: row.ID(), ID: row.ID()}
+		r.Name = row.Text()
+		r.KeyPrefix = row.Text()
+		r.Hash = scanHash(row)
+		r.Family = row.ID()
+		r.UserID = row.ID()
+		err := scanValue(row, &r.Permissions)
+		if workers := scanValue(row, &r.AllowedWorkers); err == nil {
+			err = workers
+		}
+		r.RateLimitRPM = scanNullInt(row)
+		r.MaxConcurrentRuns = scanNullInt(row)
+		r.MaxTokensPerMonth = scanNullInt(row)
+		r.ExpiresAt = scanNullTime(row)
+		r.Status = rentroll.KeyStatus(row.Text())
+		r.CreatedAt = scanTime(row)
+		r.RevokedAt = scanNullTime(row)
+		r.RevokedReason = rentroll.NullString(row.Text())
+		r.RotatedTo = row.ID()
+		r.LastUsedAt = scanNullTime(row)
+		r.TotalRequests = row.Int()
+		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.ID}, r, err
+	},
+})
+
+func bindKeyRef(a Args, k rentroll.KeyRef) {
+	a.ID(k.TenantID)
+	a.ID(k.KeyID)
+}
+
+var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
+	name:    "key_uses",
+	columns: columns("tenant_id:id family:id concurrent_runs tokens_reserved tokens_used month_start"),
+	keys:    2,
+	bindKey: bindKeyRef,
+	bind: func(a Args, r *rentroll.KeyUse) {
+		a.ID(r.TenantID)
+		a.ID(r.Family)
+		a.Int(r.ConcurrentRuns)
+		a.Int(r.TokensReserved)
+		a.Int(r.TokensUsed)
+		bindTime(a, r.MonthStart)
+	},
+	scan: func(row Row) (rentroll.KeyRef, *rentroll.KeyUse, error) {
+		r := &rentroll.KeyUse{TenantID: row.ID(), Family: row.ID()}
+		r.ConcurrentRuns = row.Int()
+		r.TokensReserved = row.Int()
+		r.TokensUsed = row.Int()
+		r.MonthStart = scanTime(row)
+		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.Family}, r, nil
+	},
+})
+
+var operatorKeys = prepare(table[rentroll.OperatorKeyID, rentroll.OperatorKey]{
+	name:    "operator_keys",
+	columns: columns("id:id name:text hash:bytes created_at revoked_at"),
+	keys:    1,
+	bind: func(a Args, r *rentroll.OperatorKey) {
+		a.ID(r.ID)
+		a.Text(r.Name)
+		bindHash(a, r.Hash)
+		bindTime(a, r.CreatedAt)
+		bindNullTime(a, r.RevokedAt)
+	},
+	scan: func(row Row) (rentroll.OperatorKeyID, *rentroll.OperatorKey, error) {
+		r := &rentroll.OperatorKey{ID: row.ID()}
+		r.Name = row.Text()
+		r.Hash = scanHash(row)
+		r.CreatedAt = scanTime(row)
+		r.RevokedAt = scanNullTime(row)
+		return r.ID, r, nil
+	},
+})
+
+// An active key that expires is found by its expiry; "active" here is what the row says.
+const expiring = "WHERE api_keys.tenant_id = $1 AND api_keys.status = 'active' AND api_keys.expires_at IS NOT NULL"
+
+var (
+	keyByHash         = keys.query("WHERE api_keys.tenant_id = $1 AND api_keys.hash = $2")
+	operatorKeyByHash = operatorKeys.query("WHERE hash = $1")
+	countOperatorKeys = &Stmt{SQL: "SELECT COUNT(*) FROM operator_keys"}
+	overdueKeys       = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
+	countExpiredKeys  = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2"}
+	listKeys          = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
+		ORDER BY api_keys.id DESC LIMIT $3`)
+	listActiveKeys = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2 AND api_keys.status = 'active'
+		AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $4) ORDER BY api_keys.id DESC LIMIT $3`)
+)
+
+// askKeys loads what has expired and is still marked active, and the first that has not.
+func askKeys(b *rentroll.Batch, requests []*Request) []*Request {
+	for tenant, answer := range b.OverdueKeys {
+		if answer != nil {
+			continue
+		}
+		overdue := &rentroll.OverdueKeys{}
+		b.OverdueKeys[tenant] = overdue
+		requests = append(requests, &Request{
+			Stmt: overdueKeys, Rows: 1,
+			Bind: func(_ int, a Args) {
+				a.ID(tenant)
+				a.Int(rentroll.MaxOverdue + 1)
+			},
+			Scan: keys.found(func(ref rentroll.KeyRef, k *rentroll.APIKey) {
+				switch {
+				case !k.ExpiresAt.After(b.Now) && len(overdue.Keys) < rentroll.MaxOverdue:
+					b.Keys.Found(ref, k)
+					overdue.Keys = append(overdue.Keys, k)
+				case overdue.Next.IsZero():
+					overdue.Next = *k.ExpiresAt
+				}
+			}),
+		})
+	}
+	return requests
+}
+
+// askOperatorKeys counts the operator keys.
+func askOperatorKeys(b *rentroll.Batch, requests []*Request) []*Request {
+	for k, answer := range b.OperatorKeys {
+		if answer == nil {
+			n := int64(0)
+			b.OperatorKeys[k] = &n
+			requests = append(requests, count(countOperatorKeys, &n, func(int, Args) {}))
+		}
+	}
+	return requests
+}
+
+// count is a request whose result is one number.
+func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
+	return &Request{Stmt: stmt, Rows: 1, Bind: bind, Scan: func(row Row) error {
+		*into = row.Int()
+		return nil
+	}}
+}
+
+// KeyByHash returns the key of a tenant with this hash.
+func (r *reader) KeyByHash(ctx context.Context, tenant rentroll.TenantID, hash [32]byte) (out *rentroll.APIKey, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: keyByHash, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(tenant)
+			bindHash(a, hash)
+		},
+		Scan: keys.found(func(_ rentroll.KeyRef, k *rentroll.APIKey) { out = k }),
+	})
+	return out, err
+}
+
+// OperatorKeyByHash returns the operator key with this hash.
+func (r *reader) OperatorKeyByHash(ctx context.Context, hash [32]byte) (out *rentroll.OperatorKey, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: operatorKeyByHash, Rows: 1, Bind: func(_ int, a Args) { bindHash(a, hash) },
+		Scan: operatorKeys.found(func(_ rentroll.OperatorKeyID, k *rentroll.OperatorKey) { out = k }),
+	})
+	return out, err
+}
+
+// HasOperatorKey reports whether there has ever been an operator key.
+func (r *reader) HasOperatorKey(ctx context.Context) (bool, error) {
+	n := int64(0)
+	err := r.session.Run(ctx, count(countOperatorKeys, &n, func(int, Args) {}))
+	return n > 0, err
+}
+
+// CountExpiredKeys counts the keys that have expired and are still marked active.
+func (r *reader) CountExpiredKeys(ctx context.Context, tenant rentroll.TenantID, now time.Time) (n int64, err error) {
+	err = r.session.Run(ctx, count(countExpiredKeys, &n, func(_ int, a Args) {
+		a.ID(tenant)
+		bindTime(a, now)
+	}))
+	return n, err
+}
+
+// ListKeys lists API keys, newest first.
+func (r *reader) ListKeys(ctx context.Context, f rentroll.KeyFilter) (out []*rentroll.APIKey, err error) {
+	request := &Request{
+		Stmt: listKeys, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(f.TenantID)
+			a.ID(before(f.Before))
+			a.Int(int64(f.Limit))
+			if !f.ActiveAt.IsZero() {
+				bindTime(a, f.ActiveAt)
+			}
+		},
+		Scan: keys.found(func(_ rentroll.KeyRef, k *rentroll.APIKey) { out = append(out, k) }),
+	}
+	if !f.ActiveAt.IsZero() {
+		request.Stmt = listActiveKeys
+	}
+	err = r.session.Run(ctx, request)
+	return out, err
+}

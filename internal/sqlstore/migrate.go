@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// ErrNewerSchema says that a database was made by a newer program than this one.
+var ErrNewerSchema = errors.New("the database was made by a newer version of rentroll; use that version, or a newer one")
+
+// Migrate brings a database to the newest schema, a numbered step after the other, each in a transaction of its own.
+// clustered replaces the mark of tables that are kept in the order of their key. A database made by a newer program is
+// refused with ErrNewerSchema and left alone.
+func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, clustered string, options ...goose.ProviderOption) error {
+	migrations, err := migrationList(clustered)
+	if err != nil {
+		return err
+	}
+	options = append(options, goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(dialect, db, nil, options...)
+	if err != nil {
+		return fmt.Errorf("sqlstore: preparing migrations: %w", err)
+	}
+	current, newest, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: reading the schema's version: %w", err)
+	}
+	if current > newest {
+		return fmt.Errorf("schema version %d, this program knows %d: %w", current, newest, ErrNewerSchema)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("sqlstore: migrating: %w", err)
+	}
+	return nil
+}
+
+// migrationList reads the embedded migrations. A file is named NUMBER_what.sql and holds statements that end in a
+// semicolon at the end of a line.
+func migrationList(clustered string) ([]*goose.Migration, error) {
+	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: listing migrations: %w", err)
+	}
+	var out []*goose.Migration
+	for _, name := range files {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: %s: %w", name, err)
+		}
+		text, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: %w", err)
+		}
+		statements := splitStatements(strings.ReplaceAll(string(text), "{{clustered}}", clustered))
+		up := func(ctx context.Context, tx *sql.Tx) error {
+			for _, statement := range statements {
+				if _, err := tx.ExecContext(ctx, statement); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			return nil
+		}
+		out = append(out, goose.NewGoMigration(version, &goose.GoFunc{RunTx: up}, nil))
+	}
+	return out, nil
+}
+
+func splitStatements(text string) []string {
+	var out []string
+	for part := range strings.SplitSeq(text, ";\n") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}

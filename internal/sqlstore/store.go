@@ -1,0 +1,195 @@
+package sqlstore
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rentroll/rentroll"
+)
+
+// Store is a rentroll.Store on a SQL database.
+type Store struct{ dialect Dialect }
+
+// New makes a store of a database whose migrations have been applied. The store owns the dialect and closes it.
+func New(d Dialect) *Store { return &Store{dialect: d} }
+
+// Traits say what kind of store it is.
+func (s *Store) Traits() rentroll.Traits { return s.dialect.Traits() }
+
+// Close closes the database.
+func (s *Store) Close() error { return s.dialect.Close() }
+
+// Begin opens a write transaction.
+func (s *Store) Begin(ctx context.Context) (rentroll.Tx, error) {
+	session, err := s.dialect.Write(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{reader: reader{session: session}, store: s}, nil
+}
+
+// View calls read with one snapshot.
+func (s *Store) View(ctx context.Context, read func(rentroll.Reader) error) error {
+	session, err := s.dialect.Read(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.Rollback()
+	return read(&reader{session: session})
+}
+
+var (
+	findBatch = &Stmt{SQL: "SELECT id FROM batches WHERE id = $1"}
+	addBatch  = &Stmt{SQL: "INSERT INTO batches (id) VALUES ($1)"}
+)
+
+// Committed says whether a transaction was committed. Locking its accounts waits for its end.
+func (s *Store) Committed(ctx context.Context, id rentroll.BatchID, ids []rentroll.TenantID) (bool, error) {
+	session, err := s.dialect.Write(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer session.Rollback()
+	found := false
+	lock := accounts.fetch(sorted(ids), func(rentroll.TenantID, *rentroll.Account) {})
+	lock.Lock = LockWait
+	if err := session.Run(ctx, lock); err != nil {
+		return false, err
+	}
+	err = session.Run(ctx, &Request{ // only now: a statement that waited sees what was there before
+		Stmt: findBatch, Rows: 1,
+		Bind: func(_ int, a Args) { a.ID(id) },
+		Scan: func(Row) error { found = true; return nil },
+	})
+	return found, err
+}
+
+// WriteStatistics adds to what is counted off the path of admissions.
+func (s *Store) WriteStatistics(ctx context.Context, stats *rentroll.Statistics) error {
+	session, err := s.dialect.Write(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.Rollback()
+	if err := session.Run(ctx, statistics(stats)...); err != nil {
+		return err
+	}
+	return session.Commit(ctx)
+}
+
+func sorted(ids []rentroll.TenantID) []rentroll.TenantID {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, rentroll.TenantID.Compare)
+	return slices.Compact(ids)
+}
+
+// reader reads in a session.
+type reader struct{ session Session }
+
+// Load reads all that b names.
+func (r *reader) Load(ctx context.Context, b *rentroll.Batch) error {
+	requests := make([]*Request, 0, 16)
+	requests = accounts.load(&b.Accounts, requests)
+	requests = profiles.load(&b.Profiles, requests)
+	requests = plans.load(&b.Plans, requests)
+	requests = directory.load(&b.Directory, requests)
+	requests = users.load(&b.Users, requests)
+	requests = members.load(&b.Members, requests)
+	requests = keys.load(&b.Keys, requests)
+	requests = keyUses.load(&b.KeyUses, requests)
+	requests = runs.load(&b.Runs, requests)
+	requests = workers.load(&b.Workers, requests)
+	requests = meters.load(&b.Meters, requests)
+	requests = marks.load(&b.Marks, requests)
+	requests = once.load(&b.Once, requests)
+	requests = askRuns(b, requests)
+	requests = askKeys(b, requests)
+	requests = askMemberships(b, requests)
+	requests = askPlans(b, requests)
+	requests = askOperatorKeys(b, requests)
+	if len(requests) == 0 {
+		return nil
+	}
+	return r.session.Run(ctx, requests...)
+}
+
+// tx is a write transaction.
+type tx struct {
+	reader
+	store *Store
+}
+
+// Claim locks and loads accounts.
+func (t *tx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantID, wait bool) ([]rentroll.TenantID, error) {
+	ids = sorted(ids)
+	for _, id := range ids {
+		b.Accounts.Want(id)
+	}
+	b.Accounts.TakeWanted() // they are read here, with their locks
+	request := accounts.fetch(ids, b.Accounts.Found)
+	request.Lock = LockSkip
+	if wait {
+		request.Lock = LockWait
+	}
+	if err := t.session.Run(ctx, request); err != nil {
+		return nil, err
+	}
+	return t.busy(ctx, b, ids, wait)
+}
+
+// busy finds out which of the accounts that could not be claimed exist, and so are held by others.
+func (t *tx) busy(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantID, wait bool) (busy []rentroll.TenantID, err error) {
+	if wait || !t.store.dialect.Remote() {
+		return nil, nil // all that exist have been waited for
+	}
+	var missing []rentroll.TenantID
+	for _, id := range ids {
+		if b.Accounts.Get(id) == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	err = t.session.Run(ctx, accounts.fetch(missing, func(id rentroll.TenantID, _ *rentroll.Account) { busy = append(busy, id) }))
+	return busy, err
+}
+
+// Save writes all changes of b.
+func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
+	requests := make([]*Request, 0, 16)
+	requests = accounts.save(&b.Accounts, requests)
+	requests = profiles.save(&b.Profiles, requests)
+	requests = plans.save(&b.Plans, requests)
+	requests = directory.save(&b.Directory, requests)
+	requests = users.save(&b.Users, requests)
+	requests = members.save(&b.Members, requests)
+	requests = keys.save(&b.Keys, requests)
+	requests = keyUses.save(&b.KeyUses, requests)
+	requests = workers.save(&b.Workers, requests)
+	requests = runs.save(&b.Runs, requests)
+	requests = payloads.add(b.Payloads, requests)
+	requests = meters.save(&b.Meters, requests)
+	requests = usage.add(b.Usage, requests)
+	requests = marks.save(&b.Marks, requests)
+	requests = saveRollups(b.Rollups, requests)
+	requests = periods.add(b.Periods, requests)
+	requests = once.save(&b.Once, requests)
+	requests = audit.add(b.Audit, requests)
+	requests = operatorKeys.add(b.NewOperatorKeys, requests)
+	return t.session.Run(ctx, requests...)
+}
+
+// Commit makes the changes durable.
+func (t *tx) Commit(ctx context.Context, id rentroll.BatchID) error {
+	if t.store.dialect.Remote() {
+		err := t.session.Run(ctx, &Request{Stmt: addBatch, Rows: 1, Bind: func(_ int, a Args) { a.ID(id) }})
+		if err != nil {
+			return err
+		}
+	}
+	return t.session.Commit(ctx)
+}
+
+// Rollback ends the transaction without effect.
+func (t *tx) Rollback() { t.session.Rollback() }

@@ -1,0 +1,145 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/sqlstore"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// database is the dialect of sqlstore for one file: a connection that writes and a few that read. A connection is in a
+// channel while nobody uses it.
+type database struct {
+	path    string
+	opts    Options
+	writer  chan *connection
+	readers chan *connection
+	closed  chan struct{}
+}
+
+func newDatabase(path string, opts Options) *database {
+	return &database{
+		path: path, opts: opts,
+		writer: make(chan *connection, 1), readers: make(chan *connection, opts.Readers), closed: make(chan struct{}),
+	}
+}
+
+// open makes the connections.
+func (d *database) open() error {
+	w, err := d.connect(d.opts.CacheBytes, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages))
+	if err != nil {
+		return err
+	}
+	d.writer <- w
+	for range d.opts.Readers {
+		r, err := d.connect(d.opts.CacheBytes/readerCacheShare, "PRAGMA query_only = 1")
+		if err != nil {
+			return err
+		}
+		d.readers <- r
+	}
+	return nil
+}
+
+func (d *database) connect(cache int64, more string) (*connection, error) {
+	c, err := sqlite.OpenConn(d.path, sqlite.OpenReadWrite)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %s: %w", d.path, explain(err))
+	}
+	c.SetBusyTimeout(d.opts.BusyTimeout)
+	for _, pragma := range []string{
+		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = 1", "PRAGMA temp_store = MEMORY",
+		fmt.Sprintf("PRAGMA cache_size = -%d", cache>>10), more,
+	} {
+		if err := sqlitex.ExecuteTransient(c, pragma, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("sqlite: %s: %s: %w", d.path, pragma, explain(err)), c.Close())
+		}
+	}
+	return &connection{Conn: c, statements: make(map[*sqlstore.Stmt]*sqlite.Stmt)}, nil
+}
+
+// Traits say that there is one lane, and that what this process has written is all there is.
+func (d *database) Traits() rentroll.Traits { return rentroll.Traits{Name: "sqlite", Lanes: 1} }
+
+// Remote says that the outcome of a commit is never lost on its way.
+func (d *database) Remote() bool { return false }
+
+// Write opens a write transaction. It takes the file's write lock at once: a transaction that began to read first could
+// be refused when it comes to write.
+func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {
+	return d.begin(ctx, d.writer, "BEGIN IMMEDIATE")
+}
+
+// Read opens a snapshot.
+func (d *database) Read(ctx context.Context) (sqlstore.Session, error) { return d.begin(ctx, d.readers, "BEGIN") }
+
+func (d *database) begin(ctx context.Context, from chan *connection, begin string) (sqlstore.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var c *connection
+	select {
+	case <-d.closed:
+		return nil, &rentroll.StoreError{Op: "begin", Err: errors.New("the store is closed")}
+	case c = <-from:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c.SetInterrupt(ctx.Done())
+	s := &session{conn: c, home: from}
+	if err := c.execute(begin); err != nil {
+		s.Rollback()
+		return nil, classify("begin", err, ctx)
+	}
+	return s, nil
+}
+
+// Close waits for open sessions and closes all connections.
+func (d *database) Close() error {
+	var err error
+	close(d.closed)
+	for _, pool := range []chan *connection{d.readers, d.writer} { // the writer last: it puts the log into the file
+		for range cap(pool) {
+			select {
+			case c := <-pool:
+				err = errors.Join(err, c.Close())
+			default: // opening failed before this one was made
+			}
+		}
+	}
+	return err
+}
+
+// connection is a connection with its prepared statements. It is used by one session at a time.
+type connection struct {
+	*sqlite.Conn
+	statements map[*sqlstore.Stmt]*sqlite.Stmt
+}
+
+// prepared returns a statement, prepared at its first use.
+func (c *connection) prepared(s *sqlstore.Stmt) (*sqlite.Stmt, error) {
+	if p := c.statements[s]; p != nil {
+		return p, nil
+	}
+	// SQLite knows $1 as a name, numbered by where it first stands; ?1 is the number itself.
+	p, err := c.Prepare(numbered(s.SQL))
+	if err != nil {
+		return nil, fmt.Errorf("preparing %q: %w", s.SQL, err)
+	}
+	c.statements[s] = p
+	return p, nil
+}
+
+// execute runs a statement without arguments or results.
+func (c *connection) execute(query string) error {
+	p, err := c.Prepare(query)
+	if err != nil {
+		return err
+	}
+	_, err = p.Step()
+	return errors.Join(err, p.Reset())
+}

@@ -1,0 +1,137 @@
+// Package sqlite keeps Rentroll's rows in one SQLite file: the store for a platform on one machine, for tests and for
+// embedding. It needs no C compiler and no other program.
+//
+// The file is in WAL mode with synchronous=FULL, so that what has been committed survives the loss of power. One
+// connection writes, several read; none waits for the other. Readers see a snapshot of all that was committed when they
+// began. Only one process should have a file open at a time: another one that writes to it is waited for, up to
+// Options.BusyTimeout.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver that runs migrations; it is the library that the connections use, too
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/sqlstore"
+)
+
+// Options tune a store. Nil and the zero value are fine: every field says what it then means.
+type Options struct {
+	// Readers is how many snapshots may be open at once; further ones wait. 0 is 4.
+	Readers int
+
+	// BusyTimeout is how long to wait for another process that is writing to the file. 0 is five seconds.
+	BusyTimeout time.Duration
+
+	// CacheBytes is how much memory the page cache of the writer may take; each reader takes an eighth of it. 0 is
+	// 64 MiB.
+	CacheBytes int64
+}
+
+const (
+	defaultReaders     = 4
+	defaultBusyTimeout = 5 * time.Second
+	defaultCacheBytes  = 64 << 20
+	readerCacheShare   = 8
+
+	// checkpointPages is how many pages the write-ahead log may hold before the writer carries them into the file. A
+	// page that is changed often is then carried once. At 4 KiB a page the log stays around 64 MiB.
+	checkpointPages = 16000
+
+	// applicationID marks a file as Rentroll's, for this program and for file(1): "Rent".
+	applicationID = 0x52656e74
+)
+
+// Open opens the database in a file, makes it where there is none, and brings its schema up to date. It refuses a file
+// that is not a Rentroll database or was made by a newer program, and one that it can't write to.
+func Open(ctx context.Context, path string, options *Options) (rentroll.Store, error) {
+	opts := Options{}
+	if options != nil {
+		opts = *options
+	}
+	if opts.Readers <= 0 {
+		opts.Readers = defaultReaders
+	}
+	if opts.BusyTimeout <= 0 {
+		opts.BusyTimeout = defaultBusyTimeout
+	}
+	if opts.CacheBytes <= 0 {
+		opts.CacheBytes = defaultCacheBytes
+	}
+	if path == "" || path == ":memory:" {
+		return nil, errors.New("sqlite: a store needs a file; tests take one in a temporary folder")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("sqlite: %s: there is no folder %s", path, filepath.Dir(path))
+	}
+	if err := migrate(ctx, path, opts.BusyTimeout); err != nil {
+		return nil, err
+	}
+	d := newDatabase(path, opts)
+	if err := d.open(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return sqlstore.New(d), nil
+}
+
+// migrate brings the schema up to date, through a connection of its own.
+func migrate(ctx context.Context, path string, busy time.Duration) (err error) {
+	db, err := sql.Open("sqlite", dataSource(path, busy))
+	if err != nil {
+		return fmt.Errorf("sqlite: %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	if err := recognize(ctx, db); err != nil {
+		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
+	}
+	if err := sqlstore.Migrate(ctx, db, goose.DialectSQLite3, "WITHOUT ROWID"); err != nil {
+		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
+	}
+	return nil
+}
+
+// recognize refuses a file that is another program's database, and marks a new one.
+func recognize(ctx context.Context, db *sql.DB) error {
+	var id, tables int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return fmt.Errorf("reading the file: %w", err)
+	}
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return fmt.Errorf("reading the file: %w", err)
+	}
+	switch {
+	case id == applicationID:
+		return nil
+	case id != 0 || tables > 0:
+		return errors.New("it is a database of another program")
+	}
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+		return fmt.Errorf("writing to the file: %w", err)
+	}
+	return nil
+}
+
+// dataSource is the URL of a file for database/sql.
+func dataSource(path string, busy time.Duration) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		},
+		"_txlock": {"immediate"},
+	}.Encode()}
+	return u.String()
+}
