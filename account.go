@@ -74,9 +74,8 @@ func (a *Account) roll(now time.Time) (ended quota.Period, rolled bool) {
 	}
 	ended = a.Month
 	a.TokensUsed = 0
-	if month.Start.Equal(ended.End) && !ended.IsZero() {
-		first, _ := quota.Advance(ended, ended.End, quota.Month, zone, a.AnchorDay)
-		if first == month {
+	if !ended.IsZero() {
+		if next, _ := quota.Advance(ended, ended.End, quota.Month, zone, a.AnchorDay); next.Contains(now) {
 			a.TokensUsed = a.TokensAhead
 		}
 	}

@@ -1,6 +1,9 @@
 package rentroll
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // KeyStatus is the state of an API key.
 type KeyStatus string
@@ -55,15 +58,7 @@ func (k *APIKey) at(now time.Time) *APIKey {
 func (k *APIKey) counted() bool { return k.MaxConcurrentRuns != nil || k.MaxTokensPerMonth != nil }
 
 func (k *APIKey) allowsWorker(worker string) bool {
-	if k.AllowedWorkers == nil {
-		return true
-	}
-	for _, w := range k.AllowedWorkers {
-		if w == worker {
-			return true
-		}
-	}
-	return false
+	return k.AllowedWorkers == nil || slices.Contains(k.AllowedWorkers, worker)
 }
 
 // CreateAPIKeyParams describes a new key. TenantID and Name are required.

@@ -81,6 +81,7 @@ func (p *CreateAPIKeyParams) check() error {
 	if p.MaxTokensPerMonth != nil {
 		bad.amount("max_tokens_per_month", *p.MaxTokensPerMonth)
 	}
+	p.Permissions, p.AllowedWorkers = slices.Clone(p.Permissions), slices.Clone(p.AllowedWorkers)
 	return bad.err()
 }
 

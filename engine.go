@@ -202,26 +202,30 @@ func newOnce(tenant TenantID, operation, key string, params any) (*once, error) 
 	return &once{ref: OnceRef{tenant, operation, key}, fingerprint: fingerprint(params)}, nil
 }
 
-// fingerprint is the SHA-256 of the canonical JSON of v: members sorted, no insignificant space, numbers as they came.
+// fingerprint is the SHA-256 of the JSON of parameters; raw JSON in them must be canonical.
 func fingerprint(v any) [32]byte {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic("rentroll: parameters have no JSON form: " + err.Error())
 	}
-	return sha256.Sum256(canonicalJSON(data))
+	return sha256.Sum256(data)
 }
 
-// canonicalJSON brings valid JSON to one form per value.
-func canonicalJSON(data []byte) []byte {
+// canonicalJSON brings JSON to one form per value: members sorted, no insignificant space, numbers as they came. What is
+// not JSON becomes a JSON string of itself.
+func canonicalJSON(data json.RawMessage) json.RawMessage {
+	if len(data) == 0 {
+		return nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
-	if err := dec.Decode(&v); err != nil {
-		return data
+	if err := dec.Decode(&v); err != nil || dec.More() {
+		v = string(data)
 	}
 	out, err := json.Marshal(v) // maps are written with sorted keys
 	if err != nil {
-		return data
+		panic("rentroll: a decoded JSON value has no JSON form: " + err.Error())
 	}
 	return out
 }

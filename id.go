@@ -262,7 +262,7 @@ func (idSyntaxError[K]) Error() string {
 	return "must be an id: " + kind.prefix() + "_ and 26 characters of lower-case base32"
 }
 
-// ParseTenantID, ParseUserID, ParseKeyID and ParseRunID read the text form of an id, strictly.
+// ParseTenantID reads a tenant's id.
 func ParseTenantID(s string) (TenantID, error) { return ParseID[tenantKind](s) }
 
 // ParseUserID reads a user's id.

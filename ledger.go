@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll/quota"
@@ -147,8 +148,17 @@ func (l *ledger) audit(a *Account, by Actor, now time.Time, c change) {
 		ID: newID[auditKind](now, l.entropy()), TenantID: a.TenantID, Sequence: a.AuditSequence, At: now,
 		Actor: by.String(), Action: c.action, ResourceType: c.kind, ResourceID: c.id,
 		Old: auditJSON(c.old), New: auditJSON(c.new),
-		RequestID: NullString(by.RequestID), IP: NullString(by.IP), UserAgent: NullString(by.UserAgent),
+		RequestID: auditText(by.RequestID), IP: auditText(by.IP), UserAgent: auditText(by.UserAgent),
 	})
+}
+
+// auditText makes any text fit for the audit: what a caller's headers say must not make a change fail.
+func auditText(s string) NullString {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	if runes := []rune(s); len(runes) > maxReason {
+		s = string(runes[:maxReason])
+	}
+	return NullString(s)
 }
 
 func auditJSON(v any) json.RawMessage {

@@ -164,6 +164,11 @@ func (c *deleteUser) decide(l *ledger) error {
 	if c.unlocked != nil {
 		return nil
 	}
+	external := DirectoryRef{DirectoryUserExternal, string(u.ExternalID)}
+	if u.ExternalID != "" && !l.Directory.Knows(external) {
+		l.Directory.Want(external)
+		return errMore
+	}
 	for _, m := range members {
 		if err := l.keepsOwner(m, ""); err != nil {
 			return err
@@ -175,7 +180,7 @@ func (c *deleteUser) decide(l *ledger) error {
 	l.touch(platform, now)
 	l.Users.Delete(c.id)
 	if u.ExternalID != "" {
-		l.Directory.Delete(DirectoryRef{DirectoryUserExternal, string(u.ExternalID)})
+		l.Directory.Delete(external)
 	}
 	l.audit(platform, c.by, now, change{action: "user.delete", kind: "user", id: c.id.String(), old: u})
 	return nil

@@ -95,8 +95,8 @@ func (q *queue) depth() (tenants, bytes int) {
 // take waits until there are calls and returns a batch of them, nil when the queue is closed and empty.
 //
 // Tenants take turns, and each of a turn gets the same share of the batch if it has that much waiting. While others
-// wait, one tenant gets at most as many rows as all others together, so that a flood makes a batch at most twice as long
-// for everyone else; what is left of it waits. Alone it gets all.
+// wait, one tenant gets at most as many rows as all others together (but always smallShare), so that a flood makes a
+// batch at most twice as long for everyone else; what is left of it waits. Alone it gets all.
 func (q *queue) take() []*call {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -141,6 +141,9 @@ func (l *line) take(share, room int, first bool) (taken []*call, bytes int) {
 	return taken, bytes
 }
 
+// smallShare is a number of rows that keeps nobody waiting: a tenant may have it whatever the others have.
+const smallShare = 64
+
 // fairShare returns the most rows that each tenant of a turn may take: the largest number with which they stay within
 // batchRows together, and none takes more than all others.
 func fairShare(turn []*line) int {
@@ -151,7 +154,7 @@ func fairShare(turn []*line) int {
 	}
 	limit := batchRows
 	if len(turn) > 1 {
-		limit = min(limit, max(sum-largest, 1))
+		limit = min(limit, max(sum-largest, smallShare))
 	}
 	if sum <= batchRows {
 		return limit

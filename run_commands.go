@@ -3,6 +3,8 @@ package rentroll
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -26,7 +28,9 @@ func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error)
 	}
 	key := p.IdempotencyKey
 	p.IdempotencyKey = ""
-	once, err := newOnce(p.TenantID, runOperation, key, p)
+	same := p
+	same.Input = canonicalJSON(p.Input)
+	once, err := newOnce(p.TenantID, runOperation, key, same)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,7 @@ func (p *problems) payload(field string, body *json.RawMessage) {
 		*body = nil
 		return
 	}
+	*body = slices.Clone(*body) // the caller may give up waiting and use its buffer again
 	p.add(field, checkJSON(*body, maxPayload))
 }
 
@@ -105,8 +110,8 @@ func (c *createRun) decide(l *ledger) error {
 		return err
 	}
 	soft, err := a.admit(r, now)
-	if err != nil {
-		// A denial may rest on runs that are over their lease: then they go first.
+	if errors.Is(err, CodeQuotaExceeded) {
+		// The denial may rest on runs that are over their lease: then they go first.
 		freed, more := l.crashOverdue(a, now)
 		if more != nil {
 			return more
@@ -117,9 +122,10 @@ func (c *createRun) decide(l *ledger) error {
 		if r, err = c.applicant(l, a); err != nil {
 			return err
 		}
-		if soft, err = a.admit(r, now); err != nil {
-			return err
-		}
+		soft, err = a.admit(r, now)
+	}
+	if err != nil {
+		return err
 	}
 	c.answer = c.admitted(l, a, r, soft, now)
 	if c.once != nil {
@@ -338,6 +344,9 @@ func (e *Engine) renew(ctx context.Context, c *renewRun) (*Run, error) {
 	}
 	if err := e.onlyComplete(); err != nil {
 		return nil, err
+	}
+	if c.start && e.actor.status == TenantSuspended {
+		return nil, errTenantSuspended // what runs may be finished, what waits may not begin
 	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err

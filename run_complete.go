@@ -22,7 +22,9 @@ func (e *Engine) CompleteRun(ctx context.Context, p CompleteRunParams) (*Run, er
 	}
 	key := p.IdempotencyKey
 	p.IdempotencyKey = ""
-	once, err := newOnce(p.TenantID, "run.complete", key, p)
+	same := p
+	same.Output, same.ReplayToken = canonicalJSON(p.Output), canonicalJSON(p.ReplayToken)
+	once, err := newOnce(p.TenantID, "run.complete", key, same)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +33,7 @@ func (e *Engine) CompleteRun(ctx context.Context, p CompleteRunParams) (*Run, er
 	if once != nil {
 		c.fingerprint = once.fingerprint
 	} else {
-		c.fingerprint = fingerprint(p)
+		c.fingerprint = fingerprint(same)
 	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err

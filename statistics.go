@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,11 +26,10 @@ func (s *statistics) deny(d *Denial, count DenialCount) {
 		s.denials = make(map[TenantID][]*Denial)
 	}
 	// Only the last hundred of a tenant are kept; a storm must not fill the memory before they are written.
-	kept := append(s.denials[d.TenantID], d)
-	if len(kept) > 2*KeptDenials {
-		kept = append(kept[:0], kept[len(kept)-KeptDenials:]...)
+	s.denials[d.TenantID] = append(s.denials[d.TenantID], d)
+	if kept := s.denials[d.TenantID]; len(kept) > 2*KeptDenials {
+		s.denials[d.TenantID] = slices.Clone(kept[len(kept)-KeptDenials:])
 	}
-	s.denials[d.TenantID] = kept
 }
 
 func (s *statistics) count(c DenialCount, n int64) {
@@ -114,6 +114,9 @@ func (c *core) flushStatistics() {
 // noteDenial counts a refused admission of a run.
 func (e *Engine) noteDenial(p CreateRunParams, err error) {
 	now := e.now()
+	if checkWorkerID(p.WorkerID) != "" {
+		p.WorkerID = "" // refused before it was checked
+	}
 	d := &Denial{TenantID: p.TenantID, At: now, WorkerID: NullString(p.WorkerID), APIKeyID: p.APIKeyID, Code: CodeOf(err)}
 	count := DenialCount{TenantID: p.TenantID, Minute: now.Truncate(time.Minute), Code: d.Code}
 	var q *QuotaExceededError

@@ -195,8 +195,7 @@ func (e *StoreError) Error() string { return fmt.Sprintf("store: %s: %v", e.Op, 
 func (e *StoreError) Unwrap() error { return e.Err }
 
 func classOf(err error) Class {
-	var e *StoreError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*StoreError](err); ok {
 		return e.Class
 	}
 	return ClassUnavailable

@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 
 	"github.com/rentroll/rentroll/quota"
@@ -176,7 +177,7 @@ func (l *ledger) offered(name string) (*Plan, error) {
 }
 
 func (p *Profile) apply(edit *TenantEdit) {
-	p.Name, p.ExternalID, p.BillingEmail, p.Metadata = edit.Name, edit.ExternalID, edit.BillingEmail, edit.Metadata
+	p.Name, p.ExternalID, p.BillingEmail, p.Metadata = edit.Name, edit.ExternalID, edit.BillingEmail, maps.Clone(edit.Metadata)
 }
 
 // UpdateTenant changes a tenant's descriptive fields and overrides. It needs an operator. Overrides are exact: once it
@@ -224,23 +225,8 @@ func (c *updateTenant) decide(l *ledger) error {
 	if err := edit.check().err(); err != nil {
 		return err
 	}
-	external := DirectoryRef{DirectoryExternalID, string(edit.ExternalID)}
-	if edit.ExternalID != "" && edit.ExternalID != p.ExternalID {
-		if !l.Directory.Knows(external) {
-			l.Directory.Want(external)
-			return errMore
-		}
-		if taken := l.taken(external, c.tenant, "external_id"); taken != nil {
-			return taken
-		}
-	}
-	if p.ExternalID != "" && p.ExternalID != edit.ExternalID {
-		old := DirectoryRef{DirectoryExternalID, string(p.ExternalID)}
-		if !l.Directory.Knows(old) {
-			l.Directory.Want(old)
-			return errMore
-		}
-		defer l.Directory.Delete(old)
+	if err := c.claimExternal(l, p.ExternalID, edit.ExternalID); err != nil {
+		return err
 	}
 	next := *p
 	next.apply(&edit)
@@ -255,11 +241,41 @@ func (c *updateTenant) decide(l *ledger) error {
 	}
 	a.Generation++
 	l.Profiles.Put(c.tenant, &next)
-	if edit.ExternalID != "" && edit.ExternalID != p.ExternalID {
-		l.Directory.Put(external, &DirectoryEntry{external, c.tenant})
+	if p.ExternalID != edit.ExternalID {
+		l.moveExternal(c.tenant, p.ExternalID, edit.ExternalID)
 	}
 	l.audit(a, c.by, now, change{action: "tenant.update", kind: "tenant", id: c.tenant.String(), old: was, new: is})
 	return nil
+}
+
+// claimExternal checks that a changed external id is free, and loads the directory rows of both.
+func (c *updateTenant) claimExternal(l *ledger, old, next NullString) error {
+	if old == next {
+		return nil
+	}
+	for _, id := range []NullString{old, next} {
+		if ref := (DirectoryRef{DirectoryExternalID, string(id)}); id != "" && !l.Directory.Knows(ref) {
+			l.Directory.Want(ref)
+		}
+	}
+	if l.Directory.unloaded() {
+		return errMore
+	}
+	if next == "" {
+		return nil
+	}
+	return l.taken(DirectoryRef{DirectoryExternalID, string(next)}, c.tenant, "external_id")
+}
+
+// moveExternal gives a tenant another external id; "" is none.
+func (l *ledger) moveExternal(tenant TenantID, old, next NullString) {
+	if old != "" {
+		l.Directory.Delete(DirectoryRef{DirectoryExternalID, string(old)})
+	}
+	if next != "" {
+		ref := DirectoryRef{DirectoryExternalID, string(next)}
+		l.Directory.Put(ref, &DirectoryEntry{ref, tenant})
+	}
 }
 
 var errPrecondition = &Error{Code: CodePreconditionFailed, Message: "the resource has changed since it was read"}
@@ -411,6 +427,7 @@ func (c *transition) decide(l *ledger) error {
 		p.StatusReason = ""
 	case TenantSuspended, TenantTerminated:
 		a.CancelBefore = now
+	case TenantArchived:
 	}
 	l.Profiles.Put(c.tenant, &p)
 	l.audit(a, c.by, now, change{

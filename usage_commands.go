@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,9 +41,12 @@ func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams)
 	if n := len(p.Events); n == 0 || n > MaxUsageBatch {
 		return nil, problems{{"events", fmt.Sprintf("must be 1 to %d events", MaxUsageBatch)}}.err()
 	}
-	key := p.IdempotencyKey
-	p.IdempotencyKey = ""
-	once, err := newOnce(p.TenantID, "usage.record", key, p)
+	same := make([]UsageParams, len(p.Events))
+	for i, in := range p.Events {
+		same[i] = in
+		same[i].Metadata = canonicalJSON(in.Metadata)
+	}
+	once, err := newOnce(p.TenantID, "usage.record", p.IdempotencyKey, same)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +95,7 @@ func (e *Engine) usageItem(in UsageParams) (UsageParams, problems) {
 		}
 		in.APIKeyID = e.actor.APIKeyID
 	}
+	in.Metadata = slices.Clone(in.Metadata) // the caller may give up waiting and use its buffer again
 	if !in.Time.IsZero() {
 		in.Time = stamp(in.Time)
 	}
@@ -102,10 +107,7 @@ func usageFingerprint(p UsageParams) [32]byte {
 	if p.EventID == "" {
 		return [32]byte{}
 	}
-	p.EventID = ""
-	if checkJSON(p.Metadata, maxUsageMetadata) != "" {
-		p.Metadata = nil // such an event is refused before this matters
-	}
+	p.EventID, p.Metadata = "", canonicalJSON(p.Metadata)
 	return fingerprint(p)
 }
 
@@ -142,6 +144,7 @@ func receiptLetter(item UsageResult) byte {
 		return receiptLetters[0]
 	case UsageDuplicate:
 		return receiptLetters[1]
+	case UsageRejected:
 	}
 	for i, code := range receiptCodes {
 		if i > 1 && code == item.Code {

@@ -25,7 +25,7 @@ func TestMonthsTileTime(t *testing.T) {
 }
 
 // checkTiles checks that the period of at holds it, is the period of every
-// instant in it, and meets its neighbours.
+// instant in it, and meets its neighbors.
 func checkTiles(t *rapid.T, at time.Time, of func(time.Time) quota.Period) {
 	p := of(at)
 	if !p.Contains(at) {
@@ -142,6 +142,7 @@ func onTheWall(t time.Time, loc *time.Location) time.Time {
 }
 
 func drawZone(t *testing.T, rt *rapid.T) *time.Location {
+	t.Helper()
 	return zone(t, rapid.SampledFrom(zoneNames).Draw(rt, "zone"))
 }
 

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rentroll/rentroll"
-	"github.com/rentroll/rentroll/internal/sqlstore"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/sqlstore"
 )
 
 // database is the dialect of sqlstore for one file: a connection that writes and a few that read. A connection is in a
@@ -75,7 +76,9 @@ func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {
 }
 
 // Read opens a snapshot.
-func (d *database) Read(ctx context.Context) (sqlstore.Session, error) { return d.begin(ctx, d.readers, "BEGIN") }
+func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
+	return d.begin(ctx, d.readers, "BEGIN")
+}
 
 func (d *database) begin(ctx context.Context, from chan *connection, begin string) (sqlstore.Session, error) {
 	if err := ctx.Err(); err != nil {
@@ -93,7 +96,7 @@ func (d *database) begin(ctx context.Context, from chan *connection, begin strin
 	s := &session{conn: c, home: from}
 	if err := c.execute(begin); err != nil {
 		s.Rollback()
-		return nil, classify("begin", err, ctx)
+		return nil, classify(ctx, "begin", err)
 	}
 	return s, nil
 }

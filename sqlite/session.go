@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/sqlstore"
-	"zombiezen.com/go/sqlite"
 )
 
 // session is a transaction on a borrowed connection.
@@ -26,7 +28,7 @@ func (s *session) Run(ctx context.Context, requests ...*sqlstore.Request) error 
 			continue
 		}
 		if err := s.run(r); err != nil {
-			return classify(r.Stmt.SQL, err, ctx)
+			return classify(ctx, r.Stmt.SQL, err)
 		}
 	}
 	return nil
@@ -44,7 +46,8 @@ func (s *session) run(r *sqlstore.Request) (err error) {
 		for {
 			more, err := stmt.Step()
 			if err != nil {
-				return errors.Join(err, reset(stmt))
+				_ = stmt.Reset() // says the same again
+				return err
 			}
 			if !more {
 				break
@@ -54,7 +57,7 @@ func (s *session) run(r *sqlstore.Request) (err error) {
 			}
 			row.n = 0
 			if err := r.Scan(row); err != nil {
-				return errors.Join(err, reset(stmt))
+				return errors.Join(err, stmt.Reset())
 			}
 		}
 		if err := stmt.Reset(); err != nil {
@@ -64,17 +67,11 @@ func (s *session) run(r *sqlstore.Request) (err error) {
 	return nil
 }
 
-// reset leaves a statement that failed; its error is the one that Step returned already.
-func reset(stmt *sqlite.Stmt) error {
-	_ = stmt.Reset()
-	return nil
-}
-
 // Commit makes the transaction durable. It is not interrupted any more: it either happens or does not.
 func (s *session) Commit(ctx context.Context) error {
 	s.conn.SetInterrupt(nil)
 	if err := s.conn.execute("COMMIT"); err != nil {
-		return classify("commit", err, ctx)
+		return classify(ctx, "commit", err)
 	}
 	s.leave()
 	return nil
@@ -97,7 +94,7 @@ func (s *session) leave() {
 	s.home <- s.conn
 }
 
-// numbered turns the placeholders $1, $2 … into ?1, ?2 …
+// numbered turns the placeholders $1 and so on into ?1 and so on.
 func numbered(query string) string { return strings.ReplaceAll(query, "$", "?") }
 
 // arguments binds one value after the other.
@@ -160,15 +157,17 @@ func (r *row) ID() (id [16]byte) {
 // Null reports whether the next column is NULL.
 func (r *row) Null() bool { return r.stmt.ColumnIsNull(r.n) }
 
+// refusals are the answers to a row whose data is not acceptable.
+var refusals = []sqlite.ResultCode{sqlite.ResultConstraint, sqlite.ResultTooBig, sqlite.ResultMismatch, sqlite.ResultRange}
+
 // classify says what a failure means for the engine.
-func classify(op string, err error, ctx context.Context) error {
+func classify(ctx context.Context, op string, err error) error {
 	code := sqlite.ErrCode(err).ToPrimary()
 	if code == sqlite.ResultInterrupt && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	class := rentroll.ClassUnavailable
-	switch code {
-	case sqlite.ResultConstraint, sqlite.ResultTooBig, sqlite.ResultMismatch, sqlite.ResultRange:
+	if slices.Contains(refusals, code) {
 		class = rentroll.ClassConflict
 	}
 	return &rentroll.StoreError{Class: class, Op: op, Err: explain(err)}

@@ -24,7 +24,7 @@ type table[K comparable, R any] struct {
 // columns reads a list like "id:uuid name:text amount" into columns; int is the default.
 func columns(list string) []Column {
 	var out []Column
-	for _, item := range strings.Fields(list) {
+	for item := range strings.FieldsSeq(list) {
 		name, kind, _ := strings.Cut(item, ":")
 		c := Column{Name: name}
 		switch kind {
