@@ -34,10 +34,10 @@ type core struct {
 	stats   statistics
 	metrics metrics
 
-	random sync.Mutex // guards opts.Random
-	stop   chan struct{}
-	stats1 chan struct{} // closed when the statistics have been written for the last time
-	closed sync.Once
+	random     sync.Mutex // guards opts.Random
+	stop       chan struct{}
+	background sync.WaitGroup // the sweeper and the writer of statistics
+	closed     sync.Once
 }
 
 // New starts an engine on a store, which it closes when it is closed. nil options are fine.
@@ -46,7 +46,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{store: store, opts: opts, stop: make(chan struct{}), stats1: make(chan struct{})}
+	c := &core{store: store, opts: opts, stop: make(chan struct{})}
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)
@@ -64,8 +64,12 @@ func New(store Store, options *Options) (*Engine, error) {
 	for _, l := range c.lanes {
 		go l.run()
 	}
-	go c.writeStatistics()
-	return &Engine{core: c}, nil
+	e := &Engine{core: c}
+	c.background.Go(c.writeStatistics)
+	if opts.SweepInterval > 0 {
+		c.background.Go(e.sweepLoop)
+	}
+	return e, nil
 }
 
 // As returns a handle on the same engine that acts for a caller: it may do what the caller may, and the audit names the
@@ -79,14 +83,15 @@ func (e *Engine) Actor() Actor { return e.actor }
 func (e *Engine) Close() error {
 	var err error
 	e.core.closed.Do(func() {
+		close(e.core.stop)
+		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()
 		}
 		for _, l := range e.core.lanes {
 			<-l.done
 		}
-		close(e.core.stop)
-		<-e.core.stats1
+		e.core.flushStatistics() // those of the last commands too
 		err = e.core.store.Close()
 	})
 	return err

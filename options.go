@@ -37,6 +37,10 @@ type Options struct {
 
 	// StatisticsInterval is how often denials and the use of keys are written. 0 is one second.
 	StatisticsInterval time.Duration
+
+	// SweepInterval is how often runs over their lease and expired keys of quiet tenants are looked for. 0 is 15 seconds,
+	// less than 0 is never. Limits are exact without it.
+	SweepInterval time.Duration
 }
 
 const (
@@ -70,6 +74,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.StatisticsInterval <= 0 {
 		opts.StatisticsInterval = time.Second
+	}
+	if opts.SweepInterval == 0 {
+		opts.SweepInterval = defaultSweepInterval
 	}
 	var p problems
 	if !validKeyPrefix(opts.KeyPrefix) {

@@ -84,7 +84,6 @@ func (s *statistics) restore(old *Statistics) {
 
 // writeStatistics writes what was gathered, an interval after the other, until the engine is closed.
 func (c *core) writeStatistics() {
-	defer close(c.stats1)
 	tick := time.NewTicker(c.opts.StatisticsInterval)
 	defer tick.Stop()
 	for {
@@ -92,8 +91,7 @@ func (c *core) writeStatistics() {
 		case <-tick.C:
 			c.flushStatistics()
 		case <-c.stop:
-			c.flushStatistics()
-			return
+			return // Close flushes when the last command has ended
 		}
 	}
 }

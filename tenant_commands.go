@@ -217,7 +217,7 @@ func (c *updateTenant) decide(l *ledger) error {
 	}
 	edit := TenantEdit{
 		Name: p.Name, ExternalID: p.ExternalID, BillingEmail: p.BillingEmail, Timezone: a.Timezone,
-		BillingAnchorDay: a.AnchorDay, LimitOverrides: before.LimitOverrides.Clone(), Metadata: before.Metadata,
+		BillingAnchorDay: a.AnchorDay, LimitOverrides: before.LimitOverrides.Clone(), Metadata: maps.Clone(before.Metadata),
 	}
 	if err := c.p.Change(&edit); err != nil {
 		return err

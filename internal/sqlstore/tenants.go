@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -180,6 +181,27 @@ func askPlans(b *rentroll.Batch, requests []*Request) []*Request {
 		})
 	}
 	return requests
+}
+
+var listOverdue = &Stmt{SQL: `SELECT tenant_id FROM accounts WHERE tenant_id > $1
+	AND (next_lease_expiry > 0 AND next_lease_expiry <= $2 OR next_key_expiry > 0 AND next_key_expiry <= $2)
+	ORDER BY tenant_id LIMIT $3`}
+
+// ListOverdue lists accounts that may have something overdue.
+func (r *reader) ListOverdue(ctx context.Context, now time.Time, after rentroll.TenantID, limit int) (out []rentroll.TenantID, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: listOverdue, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(after)
+			bindTime(a, now)
+			a.Int(int64(limit))
+		},
+		Scan: func(row Row) error {
+			out = append(out, row.ID())
+			return nil
+		},
+	})
+	return out, err
 }
 
 var listPlans = plans.query("ORDER BY name")

@@ -1,0 +1,76 @@
+package rentroll
+
+import (
+	"context"
+	"time"
+)
+
+// The sweeper does for quiet tenants what an admission does for busy ones: it crashes runs that are over their lease and
+// expires keys. Nothing depends on it being on time: a decision that could rest on something overdue looks itself.
+
+const defaultSweepInterval = 15 * time.Second
+
+// sweepPage is how many tenants are looked up at once.
+const sweepPage = 256
+
+// sweepLoop sweeps once an interval until the engine is closed.
+func (e *Engine) sweepLoop() {
+	tick := time.NewTicker(e.core.opts.SweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.core.stop:
+			return
+		case <-tick.C:
+			if err := e.sweep(context.Background()); err != nil {
+				e.core.opts.Logger.Error("sweeping failed; the next sweep tries again", "error", err)
+			}
+		}
+	}
+}
+
+// sweep handles every tenant that has something overdue, once.
+func (e *Engine) sweep(ctx context.Context) error {
+	var after TenantID
+	for {
+		var due []TenantID
+		err := e.view(ctx, func(r Reader) (err error) {
+			due, err = r.ListOverdue(ctx, e.now(), after, sweepPage)
+			return err
+		})
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		for _, id := range due {
+			select {
+			case <-e.core.stop:
+				return nil
+			default:
+			}
+			if err := e.do(ctx, &sweepTenant{header{tenant: id, size: MaxOverdue * rowOverhead, rows: MaxOverdue}}); err != nil {
+				return err
+			}
+		}
+		after = due[len(due)-1]
+	}
+}
+
+// sweepTenant ends what is overdue in one tenant, up to MaxOverdue of each kind; the rest waits for the next sweep.
+type sweepTenant struct{ header }
+
+func (c *sweepTenant) wants(b *Batch) {
+	ask(&b.OverdueRuns, c.tenant)
+	ask(&b.OverdueKeys, c.tenant)
+}
+
+func (c *sweepTenant) decide(l *ledger) error {
+	a, now, err := l.account(c.tenant)
+	if err != nil {
+		return err
+	}
+	if _, err := l.crashOverdue(a, now); err != nil {
+		return err
+	}
+	_, err = l.expireKeys(a, now)
+	return err
+}
