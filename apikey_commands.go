@@ -204,11 +204,11 @@ func (l *ledger) expireKeys(a *Account, now time.Time) (freed bool, err error) {
 	if !a.keysDue(now) {
 		return false, nil
 	}
-	if _, asked := l.OverdueKeys[a.TenantID]; !asked {
+	overdue := l.OverdueKeys[a.TenantID]
+	if overdue == nil {
 		ask(&l.OverdueKeys, a.TenantID)
 		return false, errMore
 	}
-	overdue := l.OverdueKeys[a.TenantID]
 	l.touch(a, now)
 	for _, k := range overdue.Keys {
 		ref := KeyRef{a.TenantID, k.ID}
@@ -291,15 +291,16 @@ func (c *revokeAPIKey) decide(l *ledger) error {
 
 func (e *Engine) getAPIKey(ctx context.Context, ref KeyRef) (*APIKey, error) {
 	b := &Batch{}
+	b.Accounts.Want(ref.TenantID)
 	b.Keys.Want(ref)
 	if err := e.view(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
 		return nil, err
 	}
-	k := b.Keys.Get(ref)
-	if k == nil {
+	a, k := b.Accounts.Get(ref.TenantID), b.Keys.Get(ref)
+	if a == nil || k == nil {
 		return nil, notFound("API key")
 	}
-	again := *k.at(e.now())
+	again := *k.at(a.clock(e.now()))
 	return &again, nil
 }
 
@@ -318,17 +319,17 @@ func (e *Engine) ListAPIKeys(ctx context.Context, p ListAPIKeysParams) (*List[*A
 	}
 	var bad problems
 	scope := cursorScope("api_keys", p.TenantID.String(), fmt.Sprint(p.IncludeRevoked))
-	now := e.now()
 	f := KeyFilter{TenantID: p.TenantID}
-	if !p.IncludeRevoked {
-		f.ActiveAt = now
-	}
 	f.Limit, f.Before = pageOf[KeyID](p.Page, scope, &bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
 	out := &List[*APIKey]{Items: []*APIKey{}}
-	err := e.viewTenant(ctx, p.TenantID, func(r Reader, _ *Account) error {
+	err := e.viewTenant(ctx, p.TenantID, func(r Reader, a *Account) error {
+		now := a.clock(e.now())
+		if !p.IncludeRevoked {
+			f.ActiveAt = now
+		}
 		rows, err := r.ListKeys(ctx, f)
 		for _, k := range trim(out, rows, f.Limit, scope, func(k *APIKey) KeyID { return k.ID }) {
 			out.Items = append(out.Items, k.at(now))

@@ -29,8 +29,11 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error)
 	if err != nil {
 		return Actor{}, err
 	}
-	now := e.now()
-	if key == nil || key.at(now).Status != KeyActive || account.deadAt(now) {
+	if key == nil {
+		return Actor{}, errUnauthenticated
+	}
+	now := account.clock(e.now())
+	if key.at(now).Status != KeyActive || account.deadAt(now) {
 		return Actor{}, errUnauthenticated
 	}
 	permissions, wrong := CompilePermissions(key.Permissions)
@@ -187,7 +190,7 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	if key == nil {
 		return &Verification{Code: NullString(CodeNotFound)}, nil
 	}
-	now := e.now()
+	now := account.clock(e.now())
 	v := &Verification{
 		TenantID: tenant, TenantStatus: NullString(account.Status), APIKeyID: key.ID, Plan: NullString(account.Plan),
 		Permissions: key.Permissions, AllowedWorkers: key.AllowedWorkers, Code: verdict(key, account, p, now),

@@ -117,7 +117,7 @@ type Batch struct {
 	NewOperatorKeys []*OperatorKey
 	Rollups         map[RollupKey]RollupSum // what to add to each bucket
 
-	// Now is when the transaction decides; overdue means before or at it.
+	// Now is the latest now of the accounts that are claimed; overdue means before or at it.
 	Now time.Time
 }
 
@@ -165,10 +165,11 @@ func ask[K comparable, V any](questions *map[K]*V, about K) {
 // Rowset holds the rows of one kind that a transaction works on. Rows are values that nobody changes once they are in a
 // Rowset: a change is a new row, given to Put.
 type Rowset[K comparable, R any] struct {
-	wanted []K      // named, not loaded yet
-	rows   map[K]*R // named or put; nil where there is no such row
-	stored map[K]*R // for changed keys: the row as it is in the store, nil where it is not there
-	order  []K      // the changed keys, in order of their first change
+	wanted []K            // named, not loaded yet
+	naming map[K]struct{} // the same, as a set
+	rows   map[K]*R       // loaded or put; nil where there is no such row
+	stored map[K]*R       // for changed keys: the row as it is in the store, nil where it is not there
+	order  []K            // the changed keys, in order of their first change
 }
 
 // Want names a row to be loaded.
@@ -176,25 +177,28 @@ func (s *Rowset[K, R]) Want(k K) {
 	if _, known := s.rows[k]; known {
 		return
 	}
-	if s.rows == nil {
-		s.rows = make(map[K]*R)
+	if _, named := s.naming[k]; named {
+		return
 	}
-	s.rows[k] = nil
+	if s.naming == nil {
+		s.naming = make(map[K]struct{})
+	}
+	s.naming[k] = struct{}{}
 	s.wanted = append(s.wanted, k)
 }
 
-// Knows reports whether the row has been named, found, or put.
+// Knows reports whether the row has been loaded, with whatever result, or put. A row that is only named is not known.
 func (s *Rowset[K, R]) Knows(k K) bool {
 	_, known := s.rows[k]
 	return known
 }
 
-// Get returns a row that was wanted or put; nil where there is none. Asking for a row that nobody named is a mistake in
+// Get returns a row that was loaded or put; nil where there is none. Asking for a row that is not known is a mistake in
 // the engine and panics: an answer would be a guess.
 func (s *Rowset[K, R]) Get(k K) *R {
 	row, known := s.rows[k]
 	if !known {
-		panic("rentroll: a decision read a row that was not named")
+		panic("rentroll: a decision read a row that was not loaded")
 	}
 	return row
 }
@@ -233,6 +237,15 @@ func (s *Rowset[K, R]) Delete(k K) { s.Put(k, nil) }
 func (s *Rowset[K, R]) TakeWanted() []K {
 	wanted := s.wanted
 	s.wanted = nil
+	clear(s.naming)
+	if s.rows == nil {
+		s.rows = make(map[K]*R, len(wanted))
+	}
+	for _, k := range wanted {
+		if _, known := s.rows[k]; !known {
+			s.rows[k] = nil
+		}
+	}
 	return wanted
 }
 

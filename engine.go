@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +65,9 @@ func New(store Store, options *Options) (*Engine, error) {
 	}
 	e := &Engine{core: c}
 	c.background.Go(c.writeStatistics)
+	if store.Traits().Shared {
+		c.background.Go(c.watchPlans)
+	}
 	if opts.SweepInterval > 0 {
 		c.background.Go(e.sweepLoop)
 	}
@@ -117,7 +119,7 @@ func (c *core) bootstrap(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.refreshPlans(ctx)
+	return c.plans.refresh(ctx, c.store)
 }
 
 func (c *core) prepare(ctx context.Context) error {
@@ -233,41 +235,6 @@ func canonicalJSON(data json.RawMessage) json.RawMessage {
 		panic("rentroll: a decoded JSON value has no JSON form: " + err.Error())
 	}
 	return out
-}
-
-// planCache holds the few plans. It is replaced whole and never changed.
-type planCache struct {
-	plans atomic.Pointer[map[string]*Plan]
-}
-
-func (p *planCache) snapshot() map[string]*Plan { return *p.plans.Load() }
-
-func (c *core) refreshPlans(ctx context.Context) error {
-	return c.store.View(ctx, func(r Reader) error {
-		list, err := r.ListPlans(ctx)
-		if err != nil {
-			return err
-		}
-		plans := make(map[string]*Plan, len(list))
-		for _, p := range list {
-			plans[p.Name] = p
-		}
-		c.plans.plans.Store(&plans)
-		return nil
-	})
-}
-
-// observe takes note of a committed transaction: what is cached follows what was written before any caller is answered.
-func (c *core) observe(t *transaction) {
-	c.metrics.batches.Add(1)
-	c.metrics.commands.Add(uint64(len(t.calls)))
-	if !t.ledger.Plans.changed() {
-		return
-	}
-	plans := maps.Clone(c.plans.snapshot())
-	put := func(p *Plan) { plans[p.Name] = p }
-	t.ledger.Plans.Changes(put, put, func(name string) { delete(plans, name) })
-	c.plans.plans.Store(&plans)
 }
 
 // metrics are the engine's own counters.

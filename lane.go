@@ -212,7 +212,11 @@ func (t *transaction) run() (err error) {
 	if len(t.calls) == 0 {
 		return nil
 	}
-	b.Now = stamp(t.core.opts.Now()) // taken once the locks are held
+	now := stamp(t.core.opts.Now()) // taken once the locks are held
+	b.Now = now
+	for _, a := range b.Accounts.All() {
+		b.Now = a.clock(b.Now) // what is overdue for any of them is to be loaded
+	}
 	for _, c := range t.calls {
 		if h := c.cmd.head(); h.once != nil {
 			b.Once.Want(h.once.ref)
@@ -222,7 +226,7 @@ func (t *transaction) run() (err error) {
 	if err := tx.Load(ctx, b); err != nil {
 		return err
 	}
-	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids)
+	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids, now)
 	if err := t.decide(ctx, tx); err != nil {
 		return err
 	}

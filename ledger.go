@@ -47,13 +47,14 @@ type ledger struct {
 	*Batch
 	plans map[string]*Plan
 	ids   *rand.ChaCha8
+	now   time.Time                 // when this transaction decides; an account's own now may be later
 	open  map[TenantID]*Account     // working copies of this transaction
 	ended map[TenantID]quota.Period // months that ended and are not written down yet
 }
 
-func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8) *ledger {
+func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
 	return &ledger{
-		Batch: b, plans: plans, ids: ids,
+		Batch: b, plans: plans, ids: ids, now: now,
 		open: make(map[TenantID]*Account), ended: make(map[TenantID]quota.Period),
 	}
 }
@@ -76,7 +77,7 @@ func (l *ledger) run(c command) error {
 		return err
 	}
 	l.Once.Put(h.once.ref, &OnceRecord{
-		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.Now,
+		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.now,
 	})
 	return nil
 }
@@ -84,22 +85,23 @@ func (l *ledger) run(c command) error {
 // account returns the working copy of a tenant's account, with its periods at now, and the now that counts for it. It
 // is only to be read before touch.
 func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
-	if a := l.open[id]; a != nil {
-		return a, a.clock(l.Now), nil
+	a := l.open[id]
+	if a == nil {
+		stored := l.Accounts.Get(id)
+		if stored == nil {
+			return nil, time.Time{}, notFound("tenant")
+		}
+		working := *stored
+		a = &working
+		l.open[id] = a
 	}
-	stored := l.Accounts.Get(id)
-	if stored == nil {
-		return nil, time.Time{}, notFound("tenant")
-	}
-	a := *stored
-	now := a.clock(l.Now)
+	now := a.clock(l.now)
 	if id != PlatformID {
 		if month, ended := a.roll(now); ended {
 			l.ended[id] = month
 		}
 	}
-	l.open[id] = &a
-	return &a, now, nil
+	return a, now, nil
 }
 
 // touch opens an account for changes, which are then written. Nothing may refuse the command after it.

@@ -213,11 +213,11 @@ func (l *ledger) crashOverdue(a *Account, now time.Time) (freed bool, err error)
 	if !a.leasesDue(now) {
 		return false, nil
 	}
-	if _, asked := l.OverdueRuns[a.TenantID]; !asked {
+	overdue := l.OverdueRuns[a.TenantID]
+	if overdue == nil {
 		ask(&l.OverdueRuns, a.TenantID)
 		return false, errMore
 	}
-	overdue := l.OverdueRuns[a.TenantID]
 	var crashed []*Run
 	for _, run := range overdue.Runs {
 		// The row as this transaction has it: an earlier command of it may have ended or renewed the run.
@@ -232,9 +232,7 @@ func (l *ledger) crashOverdue(a *Account, now time.Time) (freed bool, err error)
 	}
 	l.touch(a, now)
 	for _, run := range crashed {
-		end := *run
-		end.Status, end.Error = RunCrashed, "the lease ran out"
-		l.abandon(a, &end, now)
+		l.abandon(a, run, RunCrashed, "the lease ran out", now)
 	}
 	a.NextLeaseExpiry = overdue.Next
 	for ref, run := range l.Runs.All() {
@@ -255,14 +253,14 @@ func (l *ledger) useOf(run *Run) (*KeyUse, error) {
 
 // abandon writes the end of an open run that nobody completed: slot and reservation are free at once, and what
 // heartbeats reported is billed. Its key family's row must be loaded.
-func (l *ledger) abandon(a *Account, end *Run, now time.Time) {
-	end.CancelRequested = a.stops(end)
-	end.CompletedAt = &now
-	tokens := end.TokensSoFar
-	end.TotalTokens = &tokens
-	l.free(a, end)
-	l.Runs.Put(RunRef{end.TenantID, end.ID}, end)
-	l.meterTokens(a, end, tokens, now)
+func (l *ledger) abandon(a *Account, run *Run, status RunStatus, reason NullString, now time.Time) *Run {
+	end, tokens := *run, run.TokensSoFar
+	end.Status, end.Error, end.CompletedAt, end.TotalTokens = status, reason, &now, &tokens
+	end.CancelRequested = a.stops(run)
+	l.free(a, &end)
+	l.Runs.Put(RunRef{end.TenantID, end.ID}, &end)
+	l.meterTokens(a, &end, tokens, now)
+	return &end
 }
 
 // free gives back the slot and reservation of a run, in the account and in its key family.
@@ -430,10 +428,7 @@ func (c *cancelRun) decide(l *ledger) error {
 		return errRunEnded(run)
 	}
 	l.touch(a, now)
-	end := *run
-	end.Status = RunCanceled
-	l.abandon(a, &end, now)
-	c.answer = &end
+	c.answer = l.abandon(a, run, RunCanceled, "", now)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"time"
 
 	"github.com/rentroll/rentroll/quota"
 )
@@ -132,7 +133,7 @@ func (c *createTenant) decide(l *ledger) error {
 	if err != nil {
 		return err
 	}
-	now := l.Now
+	now := l.now
 	a := &Account{
 		TenantID: newID[tenantKind](now, l.entropy()), Status: TenantActive, Since: now, Plan: plan.Name,
 		Overrides: c.edit.LimitOverrides.Clone(), Timezone: c.edit.Timezone, AnchorDay: c.edit.BillingAnchorDay, LastNow: now,
@@ -337,10 +338,15 @@ func (c *updatePlan) decide(l *ledger) error {
 		return errPrecondition
 	}
 	if a.Plan == c.p.Plan {
-		c.answer = UpdatePlanResult{tenantOf(p, a, present, now), a.overLimits(present, now)}
-		return nil
+		over, err := l.overLimits(a, present, now)
+		c.answer = UpdatePlanResult{tenantOf(p, a, present, now), over}
+		return err
 	}
 	plan, err := l.offered(c.p.Plan)
+	if err != nil {
+		return err
+	}
+	over, err := l.overLimits(a, plan, now)
 	if err != nil {
 		return err
 	}
@@ -355,8 +361,24 @@ func (c *updatePlan) decide(l *ledger) error {
 		action: "tenant.plan", kind: "tenant", id: c.tenant.String(),
 		old: map[string]any{"plan": was}, new: map[string]any{"plan": plan.Name},
 	})
-	c.answer = UpdatePlanResult{tenantOf(&next, a, plan, now), a.overLimits(plan, now)}
+	c.answer = UpdatePlanResult{tenantOf(&next, a, plan, now), over}
 	return nil
+}
+
+// overLimits lists the quotas whose use is above its limit. What is overdue ends first where it could matter: it is no
+// use any more.
+func (l *ledger) overLimits(a *Account, plan *Plan, now time.Time) ([]OverLimit, error) {
+	over := a.overLimits(plan, now)
+	for _, end := range []func(*Account, time.Time) (bool, error){l.expireKeys, l.crashOverdue} {
+		if len(over) == 0 {
+			break
+		}
+		if _, err := end(a, now); err != nil {
+			return nil, err
+		}
+		over = a.overLimits(plan, now)
+	}
+	return over, nil
 }
 
 // Suspend stops admissions, new keys and verifications of a tenant at once, and asks its open runs to stop.
@@ -415,6 +437,9 @@ func (c *transition) decide(l *ledger) error {
 	}
 	if !a.Status.canBecome(c.to) {
 		return errorf(CodeInvalidTransition, "a tenant that is %s can't become %s", a.Status, c.to)
+	}
+	if c.to == TenantActive && !now.After(a.CancelBefore) {
+		now = a.CancelBefore.Add(time.Microsecond) // what is admitted from now on is told by its time from what should stop
 	}
 	p := *l.Profiles.Get(c.tenant)
 	old := map[string]any{"status": a.Status, "status_reason": p.StatusReason}

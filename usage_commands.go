@@ -41,9 +41,12 @@ func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams)
 	if n := len(p.Events); n == 0 || n > MaxUsageBatch {
 		return nil, problems{{"events", fmt.Sprintf("must be 1 to %d events", MaxUsageBatch)}}.err()
 	}
+	p.Events = slices.Clone(p.Events)
 	same := make([]UsageParams, len(p.Events))
-	for i, in := range p.Events {
-		same[i] = in
+	for i := range p.Events {
+		in := &p.Events[i]
+		in.Time = plausible(in.Time)
+		same[i] = *in
 		same[i].Metadata = canonicalJSON(in.Metadata)
 	}
 	once, err := newOnce(p.TenantID, "usage.record", p.IdempotencyKey, same)
@@ -63,6 +66,20 @@ func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams)
 		return rebuildReceipt(p.Events, once.result)
 	}
 	return &c.answer, nil
+}
+
+// plausible moves a time outside of the years that JSON can hold into them. Such an event is refused all the same.
+func plausible(t time.Time) time.Time {
+	switch y := t.UTC().Year(); {
+	case t.IsZero():
+		return t
+	case y < 1970:
+		return time.Unix(0, 0).UTC()
+	case y > 9999:
+		return time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	default:
+		return t
+	}
 }
 
 // usageItem checks one event and fills in what the caller's identity says.

@@ -101,7 +101,7 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 		}
 	case quota.TokensPerMonth:
 		u.period = pointer(t.monthAt(now))
-		u.used = t.tokensIn(*u.period, 0)
+		u.used = t.tokensIn(*u.period)
 		for _, r := range t.runs {
 			if r.open() {
 				u.reserved += r.Reserved
@@ -117,10 +117,20 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 	return u
 }
 
-// tokensIn adds up the tokens used in a period, by one key or (0) by all.
-func (t *tenant) tokensIn(p quota.Period, by Ref) (sum int64) {
+// tokensIn adds up the tokens used in a period.
+func (t *tenant) tokensIn(p quota.Period) (sum int64) {
 	for _, e := range t.events {
-		if e.Meter == tokensUsed && p.Contains(e.Time) && (by == 0 || e.Key == by) {
+		if e.Meter == tokensUsed && p.Contains(e.Time) {
+			sum += e.Amount
+		}
+	}
+	return sum
+}
+
+// tokensOf adds up the tokens that count against a key's own limit in a period.
+func (t *tenant) tokensOf(key Ref, p quota.Period) (sum int64) {
+	for _, e := range t.events {
+		if e.Meter == tokensUsed && e.Key == key && p.Contains(e.KeyTime) {
 			sum += e.Amount
 		}
 	}

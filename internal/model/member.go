@@ -72,9 +72,9 @@ func (w *World) CreateUser(by Ref, now time.Time, p CreateUser) (*UserView, *Ref
 			return nil, refuse(AlreadyExists)
 		}
 	}
+	now = w.changed(now, "user.create")
 	u := &user{UserView{Ref: p.Ref, ExternalID: p.ExternalID, Email: p.Email, Name: p.Name, Created: now}}
 	w.users[p.Ref] = u
-	w.audit = append(w.audit, "user.create")
 	w.remember(scope, p, p.Ref)
 	view := u.UserView
 	return &view, nil
@@ -123,7 +123,7 @@ func (w *World) DeleteUser(by Ref, now time.Time, id Ref) *Refusal {
 		}
 	}
 	delete(w.users, id)
-	w.audit = append(w.audit, "user.delete")
+	w.changed(now, "user.delete")
 	return nil
 }
 

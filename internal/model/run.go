@@ -111,7 +111,7 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 	}
 	now = t.clock(now)
 	soft, bad := w.admit(t, p, now)
-	if bad != nil && t.crashOverdue(now) {
+	if bad != nil && bad.Code == QuotaExceeded && t.crashOverdue(now) { // it may rest on runs that are over their lease
 		soft, bad = w.admit(t, p, now)
 	}
 	if bad != nil {
@@ -175,7 +175,7 @@ func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
 		return &Refusal{Code: QuotaExceeded, Quota: quota.ConcurrentRuns, Scope: "key", Limit: *k.MaxRuns, Current: open}
 	}
 	month := t.monthAt(now)
-	current := t.tokensIn(month, k.Ref) + reserved
+	current := t.tokensOf(k.Ref, month) + reserved
 	if k.MaxTokens != nil && current+max(reserve, 1) > *k.MaxTokens {
 		return &Refusal{
 			Code: QuotaExceeded, Quota: quota.TokensPerMonth, Scope: "key", Limit: *k.MaxTokens, Current: current, ResetsAt: &month.End,
@@ -233,7 +233,7 @@ func (t *tenant) abandon(r *run, status string, now time.Time) {
 
 func (t *tenant) bill(r *run, tokens int64, now time.Time) {
 	if tokens > 0 {
-		t.events = append(t.events, event{Meter: tokensUsed, Amount: tokens, Time: now, Worker: r.Worker, Key: r.Key})
+		t.used(event{Meter: tokensUsed, Amount: tokens, Time: now, Worker: r.Worker, Key: r.Key}, now)
 	}
 }
 
@@ -257,6 +257,12 @@ func (w *World) run(by Ref, now time.Time, id, which Ref, completes bool) (*tena
 
 // StartRun marks a run as running.
 func (w *World) StartRun(by Ref, now time.Time, id, which Ref) (*RunView, *Refusal) {
+	if bad := w.may(by, now, id, "run:update"); bad != nil {
+		return nil, bad
+	}
+	if by != Program && w.tenants[id].status == Suspended {
+		return nil, refuse(TenantSuspended) // its keys finish what runs, and begin nothing
+	}
 	t, r, now, bad := w.run(by, now, id, which, false)
 	if bad != nil {
 		return nil, bad
@@ -377,7 +383,7 @@ func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 		r.end(end, now)
 	}
 	t.bill(r, p.Tokens-billed, now)
-	t.events = append(t.events, event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key})
+	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key}, now)
 }
 
 // GetRun returns a run.

@@ -57,6 +57,7 @@ type tenant struct {
 	created, updated, since    time.Time
 
 	last       time.Time // the latest now of any change
+	stopped    time.Time // when it was last suspended or terminated
 	day, month quota.Period
 
 	runs       []*run
@@ -242,14 +243,21 @@ func (w *World) UpdatePlan(by Ref, now time.Time, id Ref, plan string) (*UpdateP
 		t.plan, t.updated = plan, now
 		t.log("tenant.plan")
 	}
-	out := &UpdatePlanView{Tenant: t.view(w, now), Over: []OverLimit{}}
+	if len(w.overLimits(t, now)) > 0 {
+		t.crashOverdue(now)
+	}
+	return &UpdatePlanView{Tenant: t.view(w, now), Over: w.overLimits(t, now)}, nil
+}
+
+func (w *World) overLimits(t *tenant, now time.Time) []OverLimit {
+	out := []OverLimit{}
 	for _, name := range quotas {
-		use := t.live(name, now)
+		use := t.use(name, now)
 		if l := w.limit(t, name, now); !l.Unlimited && use.used+use.reserved > l.Max {
-			out.Over = append(out.Over, OverLimit{name, l.Max, use.used + use.reserved})
+			out = append(out, OverLimit{name, l.Max, use.used + use.reserved})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // lifecycle lists which states a state may become, and what the audit calls it.
@@ -276,12 +284,16 @@ func (w *World) Transition(by Ref, now time.Time, id Ref, to, reason string) (*T
 		return nil, refuse(InvalidTransition)
 	}
 	now = t.clock(now)
+	if to == Active && !now.After(t.stopped) {
+		now = t.stopped.Add(time.Microsecond) // even while the clock stands still, what comes later is later
+	}
 	t.changed(now)
 	t.status, t.since, t.reason, t.updated = to, now, reason, now
 	switch to {
 	case Active:
 		t.reason = ""
 	case Suspended, Terminated:
+		t.stopped = now
 		for _, r := range t.runs {
 			r.CancelRequested = r.CancelRequested || r.open()
 		}
@@ -315,7 +327,7 @@ func (w *World) PutPlan(by Ref, now time.Time, p PlanView) (bool, *Refusal) {
 	was, known := w.plans[p.Name]
 	if !known || !reflect.DeepEqual(was, p) {
 		w.plans[p.Name] = p
-		w.audit = append(w.audit, "plan.put")
+		w.changed(now, "plan.put")
 	}
 	return !known, nil
 }
@@ -334,7 +346,7 @@ func (w *World) DeletePlan(by Ref, now time.Time, name string) *Refusal {
 		}
 	}
 	delete(w.plans, name)
-	w.audit = append(w.audit, "plan.delete")
+	w.changed(now, "plan.delete")
 	return nil
 }
 

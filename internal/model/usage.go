@@ -19,6 +19,19 @@ type event struct {
 	Time   time.Time
 	Worker string
 	Key    Ref
+
+	// KeyTime is when it counts against the key's own limit: at its time, or, where that lies behind the end of the
+	// tenant's month, at its arrival. (The tenant's month counts it in the next.)
+	KeyTime time.Time
+}
+
+// used keeps an event.
+func (t *tenant) used(e event, now time.Time) {
+	e.KeyTime = e.Time
+	if !e.Time.Before(t.monthAt(now).End) {
+		e.KeyTime = now
+	}
+	t.events = append(t.events, e)
 }
 
 // UsageEvent describes an event to record. A zero Time is the arrival.
@@ -132,7 +145,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	if id != "" {
 		t.marks[id] = text(e)
 	}
-	t.events = append(t.events, event{e.Meter, e.Amount, at, e.Worker, e.Key})
+	t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key}, now)
 	return "recorded", ""
 }
 
@@ -177,9 +190,9 @@ func (w *World) IncrementUsage(by Ref, now time.Time, p IncrementUsage) *Refusal
 	}
 	t.changed(now)
 	t.increments = append(t.increments, now)
-	t.events = append(t.events, event{Meter: workerRuns, Amount: 1, Time: now, Key: by})
+	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Key: by}, now)
 	if p.Tokens > 0 {
-		t.events = append(t.events, event{Meter: tokensUsed, Amount: p.Tokens, Time: now, Key: by})
+		t.used(event{Meter: tokensUsed, Amount: p.Tokens, Time: now, Key: by}, now)
 	}
 	w.remember(scope, p, true)
 	return nil
@@ -232,16 +245,4 @@ func (w *World) Summary(by Ref, now time.Time, id Ref, start, end time.Time) (*S
 		v.Records++
 	}
 	return v, nil
-}
-
-// Month returns the month that a tenant is in, for whoever wants to hit its end.
-func (w *World) Month(id Ref, now time.Time) quota.Period {
-	t := w.tenants[id]
-	return t.monthAt(t.clock(now))
-}
-
-// Day returns the day that a tenant is in.
-func (w *World) Day(id Ref, now time.Time) quota.Period {
-	t := w.tenants[id]
-	return t.dayAt(t.clock(now))
 }

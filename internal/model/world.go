@@ -56,7 +56,8 @@ type World struct {
 	keys    map[Ref]*key
 	runs    map[Ref]*run
 	once    map[onceKey]onceRecord
-	audit   []string // of the platform
+	audit   []string  // of the platform
+	last    time.Time // the latest now of any change of the platform
 }
 
 // New returns the platform of an empty database.
@@ -75,6 +76,17 @@ func New() *World {
 	builtin("pro", 10, 1_000, 20, 10_000_000, 20)
 	builtin("enterprise", 100, 100_000, 100, 1_000_000_000, 100)
 	return w
+}
+
+// changed takes note of a change of the platform, and returns its now: never earlier
+// than the latest it has seen.
+func (w *World) changed(now time.Time, action string) time.Time {
+	if now.Before(w.last) {
+		now = w.last
+	}
+	w.last = now
+	w.audit = append(w.audit, action)
+	return now
 }
 
 // onceKey is the scope of an idempotency key; the tenant is 0 for the platform.

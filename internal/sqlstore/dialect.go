@@ -64,6 +64,7 @@ type Bulk struct {
 	Table   string
 	Columns []Column // the arguments of a row, in order; the key first
 	Keys    int      // how many columns are the key
+	Select  string   // of OpSelect: the statement up to where the keys come in
 }
 
 // Op is an operation on many rows.

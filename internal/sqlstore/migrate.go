@@ -38,8 +38,28 @@ func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, clustered s
 	if current > newest {
 		return fmt.Errorf("schema version %d, this program knows %d: %w", current, newest, ErrNewerSchema)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("sqlstore: migrating: %w", err)
+	for {
+		if _, err := provider.Up(ctx); err == nil {
+			return nil
+		} else if !errors.Is(err, errApplied) {
+			return fmt.Errorf("sqlstore: migrating: %w", err)
+		}
+	}
+}
+
+// errApplied ends a migration that another program has applied since this one looked. It goes on with the next.
+var errApplied = errors.New("sqlstore: the migration has just been applied by another program")
+
+// unapplied checks in a migration's own transaction that it is still to be applied. Where transactions do not exclude
+// each other, a locker in the options of Migrate does.
+func unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
+	applied := 0
+	query := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE version_id = %d", goose.DefaultTablename, version)
+	if err := tx.QueryRowContext(ctx, query).Scan(&applied); err != nil {
+		return err
+	}
+	if applied > 0 {
+		return errApplied
 	}
 	return nil
 }
@@ -63,6 +83,9 @@ func migrationList(clustered string) ([]*goose.Migration, error) {
 		}
 		statements := splitStatements(strings.ReplaceAll(string(text), "{{clustered}}", clustered))
 		up := func(ctx context.Context, tx *sql.Tx) error {
+			if err := unapplied(ctx, tx, version); err != nil {
+				return err
+			}
 			for _, statement := range statements {
 				if _, err := tx.ExecContext(ctx, statement); err != nil {
 					return fmt.Errorf("%s: %w", name, err)

@@ -152,13 +152,14 @@ const scannedRuns = " FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DES
 
 var (
 	overdueRuns      = runs.query("WHERE tenant_id = $1 AND status <= 2 ORDER BY lease_expires_at LIMIT $2")
-	countOverdueRuns = &Stmt{SQL: `SELECT COUNT(*), COALESCE(SUM(reserved_tokens), 0), COALESCE(SUM(tokens_so_far), 0)
+	countOverdueRuns = &Stmt{SQL: `SELECT COUNT(*), CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT),
+		CAST(COALESCE(SUM(tokens_so_far), 0) AS BIGINT)
 		FROM runs WHERE tenant_id = $1 AND status <= 2 AND lease_expires_at <= $2`}
 	listRuns   = runs.query("WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
 	filterRuns = &Stmt{SQL: "SELECT " + names(runs.columns) + " FROM (SELECT " + names(runs.columns) + scannedRuns +
 		`) AS scanned WHERE ($5 = 0 OR status = $5) AND ($6 = '' OR worker_id = $6) AND ($7 IS NULL OR api_key_id = $7)
 		ORDER BY id DESC LIMIT $3`}
-	lastScanned = &Stmt{SQL: "SELECT id FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3"}
+	lastScanned = &Stmt{SQL: "SELECT id FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT 2 OFFSET $3"}
 	loadPayload = &Stmt{SQL: "SELECT kind, body FROM run_payloads WHERE tenant_id = $1 AND run_id = $2"}
 	listWorkers = workers.query("WHERE tenant_id = $1 ORDER BY worker_id")
 )
@@ -244,7 +245,8 @@ func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentro
 	if plain {
 		return out, nil
 	}
-	// Fewer than asked for: either the list ends here, or the stretch that was looked at does.
+	// Fewer than asked for: the list ends here, or there is a run behind the last that was looked at.
+	var ends []rentroll.RunID
 	err = r.session.Run(ctx, &Request{
 		Stmt: lastScanned, Rows: 1,
 		Bind: func(_ int, a Args) {
@@ -253,10 +255,13 @@ func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentro
 			a.Int(int64(f.Scan) - 1)
 		},
 		Scan: func(row Row) error {
-			out.Next = row.ID()
+			ends = append(ends, row.ID())
 			return nil
 		},
 	})
+	if len(ends) > 1 {
+		out.Next = ends[0]
+	}
 	return out, err
 }
 

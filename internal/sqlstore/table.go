@@ -59,10 +59,8 @@ func prepare[K comparable, R any](t table[K, R]) *table[K, R] {
 		t.update = &Stmt{SQL: "UPDATE " + t.name + " SET " + set + where, Bulk: bulk(OpUpdate, t.columns)}
 	}
 	t.remove = &Stmt{SQL: "DELETE FROM " + t.name + where, Bulk: bulk(OpDelete, key)}
-	t.find = &Stmt{SQL: t.selects() + where}
-	if t.join == "" {
-		t.find.Bulk = bulk(OpSelect, t.columns)
-	}
+	t.find = &Stmt{SQL: t.selects() + where, Bulk: bulk(OpSelect, t.columns)}
+	t.find.Bulk.Select = t.selects()
 	return &t
 }
 

@@ -74,9 +74,9 @@ var marks = prepare(table[rentroll.MarkRef, rentroll.UsageMark]{
 
 var (
 	addRollup  = adder("usage_rollups", columns("tenant_id:id dimension:text bucket meter:text value:text total events"), 5)
-	sumRollups = &Stmt{SQL: `SELECT meter, SUM(total), SUM(events) FROM usage_rollups
+	sumRollups = &Stmt{SQL: `SELECT meter, CAST(SUM(total) AS BIGINT), CAST(SUM(events) AS BIGINT) FROM usage_rollups
 		WHERE tenant_id = $1 AND dimension = '' AND bucket >= $2 AND bucket < $3 GROUP BY meter`}
-	sumEvents = &Stmt{SQL: `SELECT meter, SUM(amount), COUNT(*) FROM usage_events
+	sumEvents = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 GROUP BY meter`}
 	listMeters = meters.query("WHERE tenant_id = $1 ORDER BY name")
 )

@@ -1,0 +1,106 @@
+package rentroll_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+// Commands of one batch that ask for the same further rows must each get them: two that decided on a row which was named
+// and not loaded yet took it for absent, and lost what it counted.
+func TestOneBatchSharesWhatItLoadsLater(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	engine := newEngine(t, nil)
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{
+		Name: "Acme", Slug: "acme", LimitOverrides: quota.Limits{quota.ConcurrentRuns: quota.NoLimit(), quota.RunsPerDay: quota.NoLimit()},
+	}))
+	const room = 7
+	_, key, err := engine.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{
+		TenantID: tenant.ID, Name: "counted", MaxConcurrentRuns: new(int64(room)), MaxTokensPerMonth: new(int64(1_000_000)),
+	})
+	must(err)
+	p := rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft", APIKeyID: key.ID, ReserveTokens: 10}
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for range 20 {
+				run, err := engine.CreateRun(ctx, p)
+				if errors.Is(err, rentroll.CodeQuotaExceeded) {
+					continue
+				}
+				must(err)
+				admitted.Add(1)
+				value(engine.CompleteRun(ctx, rentroll.CompleteRunParams{
+					TenantID: tenant.ID, RunID: run.ID, Success: true, TotalTokens: 3,
+				}))
+			}
+		})
+	}
+	wg.Wait()
+	if n := engine.Metrics().Isolated; n != 0 {
+		t.Errorf("%d batches had to be repeated in parts", n)
+	}
+	// Nothing has leaked: there is room for exactly as many as before.
+	for range room {
+		value(engine.CreateRun(ctx, p))
+	}
+	_, err = engine.CreateRun(ctx, p)
+	denied, ok := errors.AsType[*rentroll.QuotaExceededError](err)
+	if !ok || denied.Scope != rentroll.ScopeKey || denied.Current != room {
+		t.Errorf("beyond the room: %v", err)
+	}
+	summary := value(engine.GetUsageSummary(ctx, rentroll.UsageSummaryParams{TenantID: tenant.ID}))
+	if got := summary.Meters[rentroll.MeterTokensUsed].Total; got != 3*admitted.Load() {
+		t.Errorf("%d tokens were counted of %d runs, want 3 each", got, admitted.Load())
+	}
+	must(engine.Close())
+}
+
+// Many that are denied at once because of runs over their lease: the runs end once, and exactly as many get in.
+func TestOneBatchEndsOverdueRunsOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	var clock atomic.Int64
+	clock.Store(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).UnixMicro())
+	engine := newEngine(t, &rentroll.Options{Now: func() time.Time { return time.UnixMicro(clock.Load()) }, SweepInterval: -1})
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"})) // five at once
+	p := rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft", Lease: time.Minute}
+	for range 5 {
+		value(engine.CreateRun(ctx, p))
+	}
+	clock.Add(time.Minute.Microseconds())
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			_, err := engine.CreateRun(ctx, p)
+			if err == nil {
+				admitted.Add(1)
+			} else if !errors.Is(err, rentroll.CodeQuotaExceeded) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if admitted.Load() != 5 {
+		t.Errorf("%d runs were admitted, want 5", admitted.Load())
+	}
+	crashed := value(engine.ListRuns(ctx, rentroll.ListRunsParams{TenantID: tenant.ID, Status: rentroll.RunCrashed}))
+	if len(crashed.Items) != 5 {
+		t.Errorf("%d runs have crashed, want 5", len(crashed.Items))
+	}
+	if q := usedOf(value(engine.GetQuotas(ctx, tenant.ID))); q[quota.ConcurrentRuns] != 5 || q[quota.RunsPerDay] != 10 {
+		t.Errorf("in use: %v", q)
+	}
+	if n := engine.Metrics().Isolated; n != 0 {
+		t.Errorf("%d batches had to be repeated in parts", n)
+	}
+	must(engine.Close())
+}

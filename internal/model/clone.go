@@ -1,0 +1,54 @@
+package model
+
+import (
+	"maps"
+	"slices"
+)
+
+// Clone returns a copy that shares nothing that an operation changes.
+func (w *World) Clone() *World {
+	c := &World{
+		tenants: map[Ref]*tenant{}, users: map[Ref]*user{}, plans: maps.Clone(w.plans), keys: map[Ref]*key{}, runs: map[Ref]*run{},
+		once: maps.Clone(w.once), audit: slices.Clip(w.audit), last: w.last,
+	}
+	for ref, u := range w.users {
+		c.users[ref] = copied(u)
+	}
+	for ref, t := range w.tenants {
+		t := t.clone()
+		c.tenants[ref] = t
+		for _, k := range t.keys {
+			c.keys[k.Ref] = k
+		}
+		for _, r := range t.runs {
+			c.runs[r.Ref] = r
+		}
+	}
+	return c
+}
+
+func copied[T any](v *T) *T {
+	c := *v
+	return &c
+}
+
+func (t *tenant) clone() *tenant {
+	c := copied(t)
+	c.runs, c.keys = slices.Clone(t.runs), slices.Clone(t.keys)
+	for i, r := range c.runs {
+		c.runs[i] = copied(r)
+	}
+	for i, k := range c.keys {
+		c.keys[i] = copied(k)
+	}
+	c.increments, c.events, c.audit = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit)
+	c.units, c.marks = maps.Clone(t.units), maps.Clone(t.marks)
+	c.members, c.workers = maps.Clone(t.members), maps.Clone(t.workers)
+	for ref, m := range c.members {
+		c.members[ref] = copied(m)
+	}
+	for name, have := range c.workers {
+		c.workers[name] = copied(have)
+	}
+	return c
+}

@@ -1,0 +1,37 @@
+package sqlstore
+
+import "maps"
+
+// Statements returns every statement of the core by its name, for tests that look at how a database carries them out.
+func Statements() map[string]*Stmt {
+	all := map[string]*Stmt{
+		"addBatch": addBatch, "findBatch": findBatch,
+		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants,
+		"userByEmail": userByEmail, "listUsers": listUsers, "listUsersByEmail": listUsersByEmail,
+		"listMembers": listMembers, "membershipsOfUser": membershipsOfUser,
+		"keyByHash": keyByHash, "overdueKeys": overdueKeys, "countExpiredKeys": countExpiredKeys,
+		"listKeys": listKeys, "listActiveKeys": listActiveKeys, "addKeyUse": addKeyUse,
+		"operatorKeyByHash": operatorKeyByHash, "countOperatorKeys": countOperatorKeys,
+		"overdueRuns": overdueRuns, "countOverdueRuns": countOverdueRuns, "listRuns": listRuns, "filterRuns": filterRuns,
+		"lastScanned": lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
+		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
+		"listAudit": listAudit, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
+	}
+	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
+		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
+		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
+		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
+		"once": once, "audit": audit, "denials": denials,
+	} {
+		for action, stmt := range t.statements() {
+			all[name+"."+action] = stmt
+		}
+	}
+	maps.DeleteFunc(all, func(_ string, s *Stmt) bool { return s == nil })
+	return all
+}
+
+// statements returns those of a table; some are nil.
+func (t *table[K, R]) statements() map[string]*Stmt {
+	return map[string]*Stmt{"insert": t.insert, "update": t.update, "remove": t.remove, "find": t.find}
+}
