@@ -223,6 +223,7 @@ func problemOf(err error, now time.Time) *problem {
 		p.header.Set("Retry-After", "1")
 	case rentroll.CodeUnauthenticated:
 		p.header.Set("WWW-Authenticate", "Bearer")
+	default:
 	}
 	return p
 }

@@ -1,0 +1,57 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// UsageParams describes one event to record. Meter and Amount are required.
+type UsageParams struct {
+	Meter    string          `json:"meter"`
+	Amount   int64           `json:"amount"`
+	Unit     string          `json:"unit,omitempty"` // "" is the meter's unit, "count" for a new meter
+	Time     time.Time       `json:"time,omitzero"`  // zero is the arrival
+	WorkerID string          `json:"worker_id,omitempty"`
+	APIKeyID rentroll.KeyID  `json:"api_key_id,omitzero"`
+	RunID    rentroll.RunID  `json:"run_id,omitzero"`
+	EventID  string          `json:"event_id,omitempty"` // an event id counts once
+	Metadata json.RawMessage `json:"metadata,omitempty"` // a JSON object; nil for none
+}
+
+// RecordUsageParams records up to rentroll.MaxUsageBatch events. Each is answered for itself and the good ones are
+// stored.
+type RecordUsageParams struct {
+	Events         []UsageParams `json:"events"`
+	IdempotencyKey string        `json:"-"` // "" is one of the client's own
+}
+
+// UsageSummaryParams asks for the totals of [Start, End). Zero times stand for the current billing month so far.
+type UsageSummaryParams struct {
+	Start, End time.Time
+}
+
+// RecordUsage records events. An event that is refused is no error: see the receipt.
+func (c *Client) RecordUsage(ctx context.Context, tenant string, p RecordUsageParams) (*rentroll.UsageReceipt, error) {
+	return create(ctx, c, p.IdempotencyKey, p, func(r *rentroll.UsageReceipt) *bool { return &r.Replayed },
+		"v1", "tenants", tenant, "usage")
+}
+
+// GetUsageSummary adds up a tenant's usage per meter.
+func (c *Client) GetUsageSummary(ctx context.Context, tenant string, p UsageSummaryParams) (*rentroll.UsageSummary, error) {
+	return send[rentroll.UsageSummary](ctx, c, &request{
+		method: http.MethodGet, path: []string{"v1", "tenants", tenant, "usage"},
+		query: url.Values(query{}.set("start", instant(p.Start)).set("end", instant(p.End))),
+	})
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

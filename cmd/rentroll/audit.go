@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rentroll/rentroll"
+)
+
+type auditCmd struct {
+	Remote
+
+	List auditList `cmd:"" help:"List the changes of a tenant, or of the platform, newest first."`
+}
+
+type auditList struct {
+	Tenant   string `arg:"" optional:"" help:"Its id or slug, or me for the tenant of the API key."`
+	Platform bool   `help:"The changes that belong to no tenant instead: plans, users, operator keys."`
+	Paging
+}
+
+// Run lists the changes.
+func (c *auditList) Run(ctx background, s *session) error {
+	if (c.Tenant == "") != c.Platform {
+		return usagef("name a tenant, or give --platform")
+	}
+	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
+		if c.Platform {
+			return s.api.ListPlatformAudit(ctx, page)
+		}
+		return s.api.ListAudit(ctx, c.Tenant, page)
+	}, []column[*rentroll.AuditRow]{
+		{"#", true, func(r *rentroll.AuditRow) string { return number(r.Sequence) }},
+		{"at", false, func(r *rentroll.AuditRow) string { return s.ago(r.At) }},
+		{"actor", false, func(r *rentroll.AuditRow) string { return r.Actor }},
+		{"action", false, func(r *rentroll.AuditRow) string { return r.Action }},
+		{"resource", false, func(r *rentroll.AuditRow) string { return r.ResourceID }},
+		{"change", false, func(r *rentroll.AuditRow) string { return clip(changeText(r), 60) }},
+	})
+}
+
+// changeText says what a change changed; what was made or deleted whole needs no list.
+func changeText(r *rentroll.AuditRow) string {
+	var before, after map[string]json.RawMessage
+	if json.Unmarshal(r.Old, &before) != nil || json.Unmarshal(r.New, &after) != nil || before == nil || after == nil {
+		return ""
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if string(before[name]) != string(after[name]) {
+			parts = append(parts, fmt.Sprintf("%s: %s → %s", name, orNothing(before[name]), orNothing(after[name])))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func orNothing(v json.RawMessage) string {
+	if len(v) == 0 || string(v) == "null" {
+		return "nothing"
+	}
+	return string(v)
+}

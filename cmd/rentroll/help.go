@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// examples are shown at the end of each command's help. A test parses all of them.
+var examples = map[string][]string{
+	"": {
+		"rentroll serve --demo",
+		"rentroll tenant list",
+	},
+	"serve": {
+		"rentroll serve",
+		"rentroll serve --database /var/lib/rentroll/rentroll.db --listen :8080 --operator-key-file /run/secrets/operator",
+		"rentroll serve --demo",
+	},
+	"migrate": {"rentroll migrate --database rentroll.db"},
+
+	"tenant create": {
+		`rentroll tenant create acme --name "Acme Inc." --plan pro --timezone Europe/Berlin`,
+		"rentroll tenant create acme --override runs_per_day=500 --override tokens_per_month=unlimited --metadata tier=gold",
+	},
+	"tenant list":      {"rentroll tenant list --status active --plan pro", "rentroll tenant list --all --json | jq -r '.items[].slug'"},
+	"tenant get":       {"rentroll tenant get acme"},
+	"tenant update":    {"rentroll tenant update acme --override concurrent_runs=40:soft --until 2027-01-01 --reason 'peak season'"},
+	"tenant plan":      {"rentroll tenant plan acme enterprise"},
+	"tenant suspend":   {"rentroll tenant suspend acme --reason 'Invoice 1042 is unpaid'"},
+	"tenant resume":    {"rentroll tenant resume acme"},
+	"tenant terminate": {"rentroll tenant terminate acme --reason 'Contract ended'"},
+	"tenant archive":   {"rentroll tenant archive acme"},
+	"tenant quotas":    {"rentroll tenant quotas acme"},
+	"tenant denials":   {"rentroll tenant denials acme"},
+
+	"plan list":   {"rentroll plan list"},
+	"plan put":    {"rentroll plan put team workers=25 runs_per_day=5000 concurrent_runs=40 tokens_per_month=60000000:soft"},
+	"plan delete": {"rentroll plan delete team"},
+
+	"key create": {
+		"rentroll key create acme --name production",
+		"rentroll key create acme --name partner --allowed-workers writer --expires-in-days 90 --max-concurrent-runs 2",
+	},
+	"key list":   {"rentroll key list acme --include-revoked"},
+	"key get":    {"rentroll key get acme key_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"key revoke": {"rentroll key revoke acme key_01jd7q3gq5f2vvr9b4k1x8ehc2 --reason 'Found in a repository'"},
+	"key verify": {"rentroll key verify - --permission run:create", "rentroll key verify @key.txt --worker-id writer"},
+
+	"user create": {"rentroll user create ada@acme.example --name 'Ada Lovelace' --external-id user_2bYm"},
+	"user list":   {"rentroll user list --email ada@acme.example"},
+	"user get":    {"rentroll user get usr_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"user delete": {"rentroll user delete usr_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+
+	"member add": {
+		"rentroll member add acme usr_01jd7q3gq5f2vvr9b4k1x8ehc2 --role admin",
+		"rentroll member add me --email ada@acme.example",
+	},
+	"member list":   {"rentroll member list acme"},
+	"member role":   {"rentroll member role acme usr_01jd7q3gq5f2vvr9b4k1x8ehc2 viewer"},
+	"member remove": {"rentroll member remove acme usr_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+
+	"worker list":    {"rentroll worker list acme"},
+	"worker enable":  {"rentroll worker enable acme writer"},
+	"worker disable": {"rentroll worker disable acme writer"},
+	"worker remove":  {"rentroll worker remove acme writer"},
+
+	"run create": {
+		"rentroll run create acme writer 'Write a business plan' --reserve-tokens 20000",
+		"rentroll run create acme writer 'Read the scans' --input @scans.json --lease 5m",
+	},
+	"run list":      {"rentroll run list acme --status running", "rentroll run list acme --worker-id writer --all --json"},
+	"run get":       {"rentroll run get acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run start":     {"rentroll run start acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run heartbeat": {"rentroll run heartbeat acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --tokens-so-far 9000"},
+	"run complete": {
+		"rentroll run complete acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --tokens 18500 --latency 42s --cost-micros 370000",
+		"rentroll run complete acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --failed --error 'the model timed out' --tokens 900",
+	},
+	"run cancel": {"rentroll run cancel acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run check":  {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
+
+	"usage record": {
+		"rentroll usage record acme emails_sent 12 --event-id 2026-01-31/4711",
+		"rentroll usage record acme --events @events.json",
+	},
+	"usage summary": {"rentroll usage summary acme", "rentroll usage summary acme --start 2026-01-01 --end 2026-02-01"},
+
+	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
+
+	"version": {"rentroll version"},
+	"completion": {
+		`eval "$(rentroll completion bash)"`,
+		"rentroll completion zsh > ~/.zfunc/_rentroll",
+		"rentroll completion fish > ~/.config/fish/completions/rentroll.fish",
+	},
+}
+
+// printHelp prints the standard help and the examples of the command.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	path := ""
+	if selected := ctx.Selected(); selected != nil {
+		path = strings.TrimPrefix(selected.FullPath(), ctx.Model.Name+" ")
+	}
+	list := examples[path]
+	if len(list) == 0 || options.Summary {
+		return nil
+	}
+	_, err := fmt.Fprintf(ctx.Stdout, "\nFor example:\n  %s\n", strings.Join(list, "\n  "))
+	return err
+}

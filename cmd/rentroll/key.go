@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/client"
+)
+
+type keyCmd struct {
+	Remote
+
+	Create keyCreate `cmd:"" help:"Make an API key, and show its secret once."`
+	List   keyList   `cmd:"" help:"List a tenant's keys, newest first, never their secrets."`
+	Get    keyGet    `cmd:"" help:"Show a key, never its secret."`
+	Revoke keyRevoke `cmd:"" help:"End a key at once."`
+	Verify keyVerify `cmd:"" help:"Ask whether a secret is good, and for what."`
+}
+
+type keyCreate struct {
+	ofTenant
+
+	Name              string          `required:"" placeholder:"TEXT" help:"What it is for."`
+	UserID            rentroll.UserID `name:"user-id" placeholder:"USER" help:"Whose key it is."`
+	Permissions       []string        `placeholder:"PERMISSION" help:"What it may do, such as run:create or read:*. Default: run:*,read:*."`
+	AllowedWorkers    []string        `placeholder:"WORKER" help:"Which workers it may run. Default: all."`
+	ExpiresInDays     int             `placeholder:"DAYS" help:"How long it is good. Default: for ever."`
+	RateLimitRPM      *int64          `name:"rate-limit-rpm" placeholder:"N" help:"How many requests a minute it may make. Default: any number."`
+	MaxConcurrentRuns *int64          `placeholder:"N" help:"Its own limit, beside the tenant's."`
+	MaxTokensPerMonth *int64          `placeholder:"N" help:"Its own limit, beside the tenant's."`
+	IdempotencyKey    string          `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Run makes the key.
+func (c *keyCreate) Run(ctx background, s *session) error {
+	made, err := s.api.CreateAPIKey(ctx, c.Tenant, client.CreateAPIKeyParams{
+		Name: c.Name, UserID: c.UserID, Permissions: c.Permissions, AllowedWorkers: c.AllowedWorkers, ExpiresInDays: c.ExpiresInDays,
+		RateLimitRPM: c.RateLimitRPM, MaxConcurrentRuns: c.MaxConcurrentRuns, MaxTokensPerMonth: c.MaxTokensPerMonth,
+		IdempotencyKey: c.IdempotencyKey,
+	})
+	return s.print(err, func() error {
+		if made.Secret == "" {
+			if _, err := fmt.Fprintln(s.std.err, "The key was made before; its secret was shown then and can't be read again."); err != nil {
+				return err
+			}
+			return s.printKey(made.APIKey)
+		}
+		if err := s.printKey(made.APIKey); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(s.std.out, "\nThe secret is shown this once and can't be read again:\n\n    %s\n", made.Secret)
+		return err
+	})
+}
+
+func (s *session) printKey(k *rentroll.APIKey) error {
+	workers := "all"
+	if k.AllowedWorkers != nil {
+		workers = strings.Join(k.AllowedWorkers, ", ")
+	}
+	return s.printFields([]field{
+		{"id", k.ID.String()}, {"name", k.Name}, {"begins with", k.KeyPrefix}, {"status", string(k.Status)},
+		{"user", id(k.UserID)}, {"permissions", strings.Join(k.Permissions, ", ")}, {"workers", workers},
+		{"requests a minute", maybe(k.RateLimitRPM)}, {"concurrent runs", maybe(k.MaxConcurrentRuns)},
+		{"tokens a month", maybe(k.MaxTokensPerMonth)}, {"expires", s.whenOr(k.ExpiresAt)}, {"created", s.when(k.CreatedAt)},
+		{"last used", s.whenOr(k.LastUsedAt)}, {"requests", number(k.TotalRequests)}, {"revoked", s.whenOr(k.RevokedAt)},
+		{"reason", plain(k.RevokedReason)}, {"rotated to", id(k.RotatedTo)},
+	})
+}
+
+type keyList struct {
+	ofTenant
+
+	IncludeRevoked bool `help:"Revoked and expired keys too."`
+	Paging
+}
+
+// Run lists the keys.
+func (c *keyList) Run(ctx background, s *session) error {
+	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
+		return s.api.ListAPIKeys(ctx, c.Tenant, client.ListAPIKeysParams{IncludeRevoked: c.IncludeRevoked, Page: page})
+	}, []column[*rentroll.APIKey]{
+		{"id", false, func(k *rentroll.APIKey) string { return k.ID.String() }},
+		{"name", false, func(k *rentroll.APIKey) string { return clip(k.Name, 30) }},
+		{"begins with", false, func(k *rentroll.APIKey) string { return k.KeyPrefix }},
+		{"status", false, func(k *rentroll.APIKey) string { return string(k.Status) }},
+		{"requests", true, func(k *rentroll.APIKey) string { return number(k.TotalRequests) }},
+		{"last used", false, func(k *rentroll.APIKey) string { return s.agoOr(k.LastUsedAt, "never") }},
+		{"expires", false, func(k *rentroll.APIKey) string { return s.agoOr(k.ExpiresAt, "never") }},
+	})
+}
+
+// ofKey is a command on one key.
+type ofKey struct {
+	ofTenant
+
+	ID rentroll.KeyID `arg:"" name:"key" help:"The key's id."`
+}
+
+type keyGet struct{ ofKey }
+
+// Run shows the key.
+func (c *keyGet) Run(ctx background, s *session) error {
+	k, err := s.api.GetAPIKey(ctx, c.Tenant, c.ID)
+	return s.print(err, func() error { return s.printKey(k) })
+}
+
+type keyRevoke struct {
+	ofKey
+
+	Reason string `placeholder:"TEXT" help:"Why. Default: Manual revocation."`
+}
+
+// Run ends the key.
+func (c *keyRevoke) Run(ctx background, s *session) error {
+	k, err := s.api.RevokeAPIKey(ctx, c.Tenant, c.ID, c.Reason)
+	return s.print(err, func() error { return s.printKey(k) })
+}
+
+type keyVerify struct {
+	Secret     string `arg:"" optional:"" default:"-" help:"Where the secret is: - for standard input, @FILE for a file. A terminal is asked for it."`
+	Permission string `placeholder:"PERMISSION" help:"Also ask for this permission."`
+	WorkerID   string `name:"worker-id" placeholder:"WORKER" help:"Also ask for this worker."`
+}
+
+// Help says why the secret is no argument.
+func (c *keyVerify) Help() string {
+	return "The secret itself is no argument: what stands on a command line can be read by everybody on the machine. The exit code is 1 where the secret is not good."
+}
+
+// Run asks for the secret, then about it.
+func (c *keyVerify) Run(ctx background, s *session) error {
+	if c.Secret != "-" && !strings.HasPrefix(c.Secret, "@") {
+		return usagef("give the secret on standard input (-) or in a file (@FILE), not as an argument")
+	}
+	secret, err := c.read(s)
+	if err != nil {
+		return err
+	}
+	v, err := s.api.VerifyAPIKey(ctx, client.VerifyAPIKeyParams{
+		Secret: secret, Permission: rentroll.Permission(c.Permission), WorkerID: c.WorkerID,
+	})
+	err = s.print(err, func() error {
+		verdict := "valid"
+		if !v.Valid {
+			verdict = "not valid: " + plain(v.Code)
+		}
+		return s.printFields([]field{
+			{"secret", verdict}, {"tenant", id(v.TenantID)}, {"tenant status", plain(v.TenantStatus)}, {"key", id(v.APIKeyID)},
+			{"plan", plain(v.Plan)}, {"permissions", strings.Join(v.Permissions, ", ")},
+			{"workers", strings.Join(v.AllowedWorkers, ", ")},
+		})
+	})
+	if err == nil && !v.Valid {
+		return quietError{exitFailure}
+	}
+	return err
+}
+
+func (c *keyVerify) read(s *session) (string, error) {
+	if c.Secret == "-" && s.std.inTTY {
+		if _, err := fmt.Fprint(s.std.err, "Secret: "); err != nil {
+			return "", err
+		}
+		const stdin = 0
+		typed, err := term.ReadPassword(stdin)
+		_, _ = fmt.Fprintln(s.std.err)
+		return strings.TrimSpace(string(typed)), err
+	}
+	data, err := readInput(s.std, c.Secret)
+	return strings.TrimSpace(string(data)), err
+}

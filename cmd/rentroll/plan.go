@@ -1,0 +1,61 @@
+package main
+
+import (
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+type planCmd struct {
+	Remote
+
+	List   planList   `cmd:"" help:"List all plans."`
+	Put    planPut    `cmd:"" help:"Make a plan, or replace it whole."`
+	Delete planDelete `cmd:"" help:"Delete a plan that no tenant uses."`
+}
+
+// planColumns has a column for each quota.
+func planColumns() []column[*rentroll.Plan] {
+	columns := []column[*rentroll.Plan]{{"name", false, func(p *rentroll.Plan) string { return p.Name }}}
+	for _, d := range quota.Definitions() {
+		columns = append(columns, column[*rentroll.Plan]{d.Title, true, func(p *rentroll.Plan) string {
+			l, limited := p.Limits[d.Name]
+			if !limited {
+				l = quota.NoLimit()
+			}
+			return limitText(l)
+		}})
+	}
+	return append(columns, column[*rentroll.Plan]{"retired", false, func(p *rentroll.Plan) string { return yesNo(p.Retired) }})
+}
+
+type planList struct{}
+
+// Run lists the plans.
+func (c *planList) Run(ctx background, s *session) error {
+	return list(s, noPaging, everything(s.api.ListPlans(ctx)), planColumns())
+}
+
+type planPut struct {
+	Name    string   `arg:"" help:"Its name; upper and lower case differ."`
+	Limits  []string `arg:"" optional:"" name:"quota=limit" help:"A limit: 500, 500:soft or unlimited. A quota that is not named is unlimited."`
+	Retired bool     `help:"It keeps its tenants and takes no new ones."`
+}
+
+// Run makes or replaces the plan.
+func (c *planPut) Run(ctx background, s *session) error {
+	limits, err := parseLimits(c.Limits)
+	if err != nil {
+		return err
+	}
+	p, err := s.api.PutPlan(ctx, rentroll.Plan{Name: c.Name, Limits: limits, Retired: c.Retired})
+	return s.print(err, func() error { return printTable(s, []*rentroll.Plan{p}, planColumns()) })
+}
+
+type planDelete struct {
+	Name string `arg:"" help:"The plan."`
+}
+
+// Run deletes the plan.
+func (c *planDelete) Run(ctx background, s *session) error {
+	return s.done(s.api.DeletePlan(ctx, c.Name), "The plan %s is deleted.", c.Name)
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/client"
+)
+
+type usageCmd struct {
+	Remote
+
+	Record  usageRecord  `cmd:"" help:"Record usage: one event, or several."`
+	Summary usageSummary `cmd:"" help:"Add up a tenant's usage per meter."`
+}
+
+type usageRecord struct {
+	ofTenant
+
+	Meter          string         `arg:"" optional:"" help:"What is counted, such as emails_sent."`
+	Amount         *int64         `arg:"" optional:"" help:"How much."`
+	Unit           string         `placeholder:"UNIT" help:"Its unit, fixed by the meter's first event. Default: the meter's; count for a new one."`
+	Time           instant        `placeholder:"TIME" help:"When it was used. Default: now."`
+	WorkerID       string         `name:"worker-id" placeholder:"WORKER" help:"Which worker used it."`
+	APIKeyID       rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"Which key used it."`
+	RunID          rentroll.RunID `name:"run-id" placeholder:"RUN" help:"Which run used it."`
+	EventID        string         `name:"event-id" placeholder:"ID" help:"Names the event: it then counts once, however often it is sent."`
+	Metadata       string         `placeholder:"JSON" help:"A JSON object of the program's own: JSON, @FILE, or - for standard input."`
+	Events         string         `placeholder:"JSON" help:"Several events instead: a JSON list of objects as the API takes them, @FILE, or - for standard input."`
+	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Run records the events. Where one is rejected the exit code is 1, after the good ones have been stored.
+func (c *usageRecord) Run(ctx background, s *session) error {
+	events, err := c.events(s)
+	if err != nil {
+		return err
+	}
+	receipt, err := s.api.RecordUsage(ctx, c.Tenant, client.RecordUsageParams{Events: events, IdempotencyKey: c.IdempotencyKey})
+	err = s.print(err, func() error {
+		rejected := slices.ContainsFunc(receipt.Items, func(r rentroll.UsageResult) bool { return r.Status == rentroll.UsageRejected })
+		if len(receipt.Items) > 1 && !rejected {
+			return s.done(nil, "%s", receiptText(receipt))
+		}
+		return printTable(s, receipt.Items, []column[rentroll.UsageResult]{
+			{"status", false, func(r rentroll.UsageResult) string { return string(r.Status) }},
+			{"event id", false, func(r rentroll.UsageResult) string { return plain(r.EventID) }},
+			{"code", false, func(r rentroll.UsageResult) string { return plain(r.Code) }},
+			{"why", false, fieldErrors},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range receipt.Items {
+		if r.Status == rentroll.UsageRejected {
+			return quietError{exitFailure}
+		}
+	}
+	return nil
+}
+
+func receiptText(r *rentroll.UsageReceipt) string {
+	count := map[rentroll.UsageStatus]int64{}
+	for _, item := range r.Items {
+		count[item.Status]++
+	}
+	return fmt.Sprintf("%s events are recorded, %s were before.", number(count[rentroll.UsageRecorded]), number(count[rentroll.UsageDuplicate]))
+}
+
+func fieldErrors(r rentroll.UsageResult) string {
+	text := ""
+	for i, e := range r.Errors {
+		if i > 0 {
+			text += "; "
+		}
+		text += e.Field + " " + e.Message
+	}
+	return text
+}
+
+// events reads the events of the command line.
+func (c *usageRecord) events(s *session) ([]client.UsageParams, error) {
+	if c.Events == "" {
+		if c.Meter == "" || c.Amount == nil {
+			return nil, usagef("name a meter and an amount, or give --events")
+		}
+		metadata, err := readJSON(s.std, "--metadata", c.Metadata)
+		return []client.UsageParams{{
+			Meter: c.Meter, Amount: *c.Amount, Unit: c.Unit, Time: c.Time.Time, WorkerID: c.WorkerID, APIKeyID: c.APIKeyID,
+			RunID: c.RunID, EventID: c.EventID, Metadata: metadata,
+		}}, err
+	}
+	if c.Meter != "" {
+		return nil, usagef("give a meter and an amount, or --events, but not both")
+	}
+	data, err := readJSON(s.std, "--events", c.Events)
+	if err != nil {
+		return nil, err
+	}
+	var events []client.UsageParams
+	if err := json.Unmarshal(data, &events); err != nil {
+		return nil, usagef("--events is no list of events: %w", err)
+	}
+	return events, nil
+}
+
+type usageSummary struct {
+	ofTenant
+
+	Start instant `placeholder:"TIME" help:"From then on. Default: the beginning of the present billing month."`
+	End   instant `placeholder:"TIME" help:"Until then. Default: now."`
+}
+
+// Run adds up.
+func (c *usageSummary) Run(ctx background, s *session) error {
+	sum, err := s.api.GetUsageSummary(ctx, c.Tenant, client.UsageSummaryParams{Start: c.Start.Time, End: c.End.Time})
+	return s.print(err, func() error {
+		_, err := fmt.Fprintf(s.std.out, "from %s\nto   %s\n\n", s.when(sum.Period.Start), s.when(sum.Period.End))
+		if err != nil {
+			return err
+		}
+		return printTable(s, slices.Sorted(maps.Keys(sum.Meters)), []column[string]{
+			{"meter", false, func(m string) string { return m }},
+			{"total", true, func(m string) string { return number(sum.Meters[m].Total) }},
+			{"unit", false, func(m string) string { return sum.Meters[m].Unit }},
+			{"events", true, func(m string) string { return number(sum.Meters[m].Count) }},
+		})
+	})
+}

@@ -1,0 +1,95 @@
+package httpapi
+
+import "github.com/rentroll/rentroll"
+
+type createAPIKeyBody struct {
+	Name              string          `json:"name" minLength:"1" maxLength:"100" example:"production"`
+	UserID            rentroll.UserID `json:"user_id,omitempty" doc:"Whose key it is"`
+	Permissions       []string        `json:"permissions,omitempty" minItems:"1" maxItems:"64" nullable:"false" example:"[\"run:*\",\"read:*\"]" doc:"Default run:* and read:*"`
+	AllowedWorkers    []string        `json:"allowed_workers,omitempty" minItems:"1" maxItems:"1000" nullable:"false" example:"[\"business-builder\"]" doc:"Default all"`
+	ExpiresInDays     *int64          `json:"expires_in_days,omitempty" minimum:"1" maximum:"3650" example:"90" doc:"Default never"`
+	RateLimitRPM      *int64          `json:"rate_limit_rpm,omitempty" minimum:"1" maximum:"1000000" example:"600" doc:"Requests a minute; default unlimited"`
+	MaxConcurrentRuns *int64          `json:"max_concurrent_runs,omitempty" minimum:"0" maximum:"1000000000000" doc:"The key's own limit, beside the tenant's"`
+	MaxTokensPerMonth *int64          `json:"max_tokens_per_month,omitempty" minimum:"0" maximum:"1000000000000" doc:"The key's own limit, beside the tenant's"`
+}
+
+// keyWithSecret is the one answer that shows a secret.
+type keyWithSecret struct {
+	Secret rentroll.NullString `json:"secret"`
+	APIKey *rentroll.APIKey    `json:"api_key"`
+}
+
+func createAPIKey(c *call, p *ofTenantOnce, b *createAPIKeyBody) (*keyWithSecret, error) {
+	var bad fieldErrors
+	days := bad.number("expires_in_days", b.ExpiresInDays, 1, maxExpiryDays)
+	if err := invalid(bad...); err != nil {
+		return nil, err
+	}
+	secret, key, err := c.engine.CreateAPIKey(c, rentroll.CreateAPIKeyParams{
+		TenantID: c.tenant, Name: b.Name, UserID: b.UserID, Permissions: b.Permissions, AllowedWorkers: b.AllowedWorkers,
+		ExpiresInDays: int(days), RateLimitRPM: b.RateLimitRPM, MaxConcurrentRuns: b.MaxConcurrentRuns,
+		MaxTokensPerMonth: b.MaxTokensPerMonth, IdempotencyKey: p.Key,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.replayed, c.object = key.Replayed, key
+	c.location = "/v1/tenants/" + key.TenantID.String() + "/api-keys/" + key.ID.String()
+	return &keyWithSecret{rentroll.NullString(secret), key}, nil
+}
+
+type listAPIKeysParams struct {
+	Tenant         string `path:"tenant"`
+	IncludeRevoked bool   `query:"include_revoked"`
+	Limit          int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Cursor         string `query:"cursor"`
+}
+
+func (p listAPIKeysParams) tenantRef() string { return p.Tenant }
+
+func listAPIKeys(c *call, p *listAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
+	return c.engine.ListAPIKeys(c, rentroll.ListAPIKeysParams{
+		TenantID: c.tenant, IncludeRevoked: p.IncludeRevoked, Page: pageOf(p.Limit, p.Cursor),
+	})
+}
+
+type ofAPIKey struct {
+	Tenant string `path:"tenant"`
+	Key    string `path:"key"`
+}
+
+func (p ofAPIKey) tenantRef() string { return p.Tenant }
+
+func getAPIKey(c *call, p *ofAPIKey, _ *none) (*rentroll.APIKey, error) {
+	id, err := rentroll.ParseKeyID(p.Key)
+	if err != nil {
+		return nil, notFound("API key")
+	}
+	return c.engine.GetAPIKey(c, c.tenant, id)
+}
+
+func revokeAPIKey(c *call, p *ofAPIKey, b *reasonBody) (*rentroll.APIKey, error) {
+	id, err := rentroll.ParseKeyID(p.Key)
+	if err != nil {
+		return nil, notFound("API key")
+	}
+	return c.engine.RevokeAPIKey(c, rentroll.RevokeAPIKeyParams{TenantID: c.tenant, KeyID: id, Reason: b.Reason})
+}
+
+type verifyBody struct {
+	Secret     string  `json:"secret" minLength:"1" maxLength:"1024" doc:"The secret that somebody presented"`
+	Permission *string `json:"permission,omitempty" example:"run:create" doc:"Also ask for this permission"`
+	WorkerID   *string `json:"worker_id,omitempty" example:"business-builder" doc:"Also ask for this worker"`
+}
+
+func verifyAPIKey(c *call, _ *none, b *verifyBody) (*rentroll.Verification, error) {
+	var bad fieldErrors
+	params := rentroll.VerifyAPIKeyParams{
+		Secret: b.Secret, Permission: rentroll.Permission(bad.word("permission", b.Permission)),
+		WorkerID: bad.word("worker_id", b.WorkerID),
+	}
+	if err := invalid(bad...); err != nil {
+		return nil, err
+	}
+	return c.engine.VerifyAPIKey(c, params)
+}

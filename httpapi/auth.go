@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/rentroll/rentroll"
+)
+
+// admit is the way into every operation: it finds out who calls, and refuses what no operation would take. An operation
+// that its documentation calls public needs no credential.
+func (s *server) admit(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	if !isPublic(ctx.Operation()) {
+		if err := s.authenticate(r); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+	}
+	if err := checkQuery(r.URL.RawQuery); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	r.Header.Del("Accept") // every answer is JSON; huma would pick a media type by it
+	next(ctx)
+}
+
+// isPublic reports whether an operation is documented to need no credential.
+func isPublic(op *huma.Operation) bool {
+	return slices.ContainsFunc(op.Security, func(way map[string][]string) bool { return len(way) == 0 })
+}
+
+// authenticate notes the caller in the request's exchange.
+func (s *server) authenticate(r *http.Request) error {
+	secret, err := credential(r.Header)
+	if err != nil {
+		return err
+	}
+	actor, err := s.engine.Authenticate(r.Context(), secret)
+	if err != nil {
+		return err
+	}
+	x := exchangeOf(r.Context())
+	actor.RequestID = x.id
+	actor.IP, _, _ = net.SplitHostPort(r.RemoteAddr)
+	actor.UserAgent = userAgent(r.UserAgent())
+	x.engine, x.caller = s.engine.As(actor), actor.String()
+	return nil
+}
+
+// credential returns the one secret of a request; "" is none, which is good for nobody.
+func credential(h http.Header) (string, error) {
+	var found []string
+	for _, value := range h.Values("Authorization") {
+		scheme, secret, _ := strings.Cut(strings.TrimSpace(value), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			secret = "" // some other scheme is a credential too, if one that lets nobody in
+		}
+		found = append(found, strings.TrimSpace(secret))
+	}
+	found = append(found, h.Values("X-API-Key")...)
+	slices.Sort(found)
+	found = slices.Compact(found)
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	default:
+		return "", malformed("the request has two different credentials")
+	}
+}
+
+// userAgent brings a header that may hold any bytes to text that the audit can keep.
+func userAgent(s string) string {
+	const most = 256
+	return strings.ToValidUTF8(s[:min(len(s), most)], "")
+}
+
+// checkQuery refuses what the parser of the query would let pass: what can't be read, and what comes twice or empty.
+func checkQuery(raw string) error {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return malformed("the query can't be read")
+	}
+	var bad []rentroll.FieldError
+	for name, given := range values {
+		switch {
+		case len(given) > 1:
+			bad = append(bad, rentroll.FieldError{Field: clip(name), Message: "must be given once"})
+		case given[0] == "":
+			bad = append(bad, rentroll.FieldError{Field: clip(name), Message: "must not be empty"})
+		}
+	}
+	slices.SortFunc(bad, func(a, b rentroll.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return invalid(bad...)
+}

@@ -1,0 +1,202 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/rentroll/rentroll"
+)
+
+type codes = []rentroll.Code
+
+// routes is the whole API. What a line says is what the router does, what the step checks and what /docs shows; that the
+// engine asks for the permission named here is tested.
+func (s *server) routes() {
+	s.tenantRoutes()
+	s.peopleRoutes()
+	s.runRoutes()
+	s.insightRoutes()
+
+	add(s, route{at: "GET /livez", id: "live", does: "Whether the process answers"}, s.live)
+	add(s, route{at: "GET /readyz", id: "ready", does: "Whether the server should get traffic"}, s.ready)
+}
+
+// tenantRoutes are about tenants and plans.
+func (s *server) tenantRoutes() {
+	add(s, route{
+		at: "POST /v1/tenants", id: "createTenant", does: "Create a tenant", needs: needsOperator, status: http.StatusCreated,
+		body: needsBody, tagged: true, codes: codes{rentroll.CodeAlreadyExists, rentroll.CodeUnknownPlan},
+	}, createTenant)
+	add(s, route{at: "GET /v1/tenants", id: "listTenants", does: "List tenants, newest first", needs: needsOperator}, listTenants)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}", id: "getTenant", does: "Read a tenant", needs: rentroll.PermTenantRead, tagged: true,
+	}, getTenant)
+	add(s, route{
+		at: "PATCH /v1/tenants/{tenant}", id: "updateTenant", does: "Change a tenant", more: aboutPatch, needs: needsOperator,
+		body: needsBody, patch: true, tagged: true, conditional: true, codes: codes{rentroll.CodeAlreadyExists},
+	}, updateTenant)
+	add(s, route{
+		at: "PUT /v1/tenants/{tenant}/plan", id: "putTenantPlan", does: "Move a tenant to another plan", more: aboutTenantPlan,
+		needs: needsOperator, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeUnknownPlan},
+	}, putTenantPlan)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/suspend", id: "suspendTenant", does: "Suspend a tenant", more: aboutSuspend,
+		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+	}, transition((*rentroll.Engine).Suspend))
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/resume", id: "resumeTenant", does: "Make a suspended tenant active again",
+		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+	}, transition((*rentroll.Engine).Resume))
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/terminate", id: "terminateTenant", does: "End a tenant for good", more: aboutTerminate,
+		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+	}, transition((*rentroll.Engine).Terminate))
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/archive", id: "archiveTenant", does: "Put a terminated tenant away",
+		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+	}, transition((*rentroll.Engine).Archive))
+
+	add(s, route{at: "GET /v1/plans", id: "listPlans", does: "List all plans, by name", needs: rentroll.PermPlanRead}, listPlans)
+	add(s, route{
+		at: "PUT /v1/plans/{name}", id: "putPlan", does: "Make a plan, or replace it whole", more: aboutPutPlan,
+		needs: needsOperator, body: needsBody, makes: true, tagged: true, conditional: true,
+	}, putPlan)
+	add(s, route{
+		at: "DELETE /v1/plans/{name}", id: "deletePlan", does: "Delete a plan that no tenant uses", needs: needsOperator,
+		codes: codes{rentroll.CodeInvalidTransition},
+	}, deletePlan)
+}
+
+// peopleRoutes are about users, members and API keys.
+func (s *server) peopleRoutes() {
+	add(s, route{
+		at: "POST /v1/users", id: "createUser", does: "Create a user", needs: needsOperator, status: http.StatusCreated,
+		body: needsBody, tagged: true, codes: codes{rentroll.CodeAlreadyExists},
+	}, createUser)
+	add(s, route{at: "GET /v1/users", id: "listUsers", does: "List users, newest first", needs: needsOperator}, listUsers)
+	add(s, route{at: "GET /v1/users/{user}", id: "getUser", does: "Read a user", needs: needsOperator, tagged: true}, getUser)
+	add(s, route{
+		at: "DELETE /v1/users/{user}", id: "deleteUser", does: "Delete a user with all memberships", needs: needsOperator,
+		codes: codes{rentroll.CodeLastOwner},
+	}, deleteUser)
+
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/members", id: "createMember", does: "Put a user into a tenant", more: aboutMembers,
+		needs: rentroll.PermMemberManage, status: http.StatusCreated, body: needsBody, tagged: true,
+		codes: codes{rentroll.CodeAlreadyExists},
+	}, createMember)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/members", id: "listMembers", does: "List members, oldest first", needs: rentroll.PermMemberRead,
+	}, listMembers)
+	add(s, route{
+		at: "PATCH /v1/tenants/{tenant}/members/{user}", id: "updateMember", does: "Change a member's role",
+		needs: rentroll.PermMemberManage, body: needsBody, patch: true, tagged: true, codes: codes{rentroll.CodeLastOwner},
+	}, updateMember)
+	add(s, route{
+		at: "DELETE /v1/tenants/{tenant}/members/{user}", id: "deleteMember", does: "Take a user out of a tenant",
+		needs: rentroll.PermMemberManage, codes: codes{rentroll.CodeLastOwner},
+	}, deleteMember)
+
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys", id: "createAPIKey", does: "Make an API key", more: aboutSecrets,
+		needs: rentroll.PermKeyManage, status: http.StatusCreated, body: needsBody, tagged: true,
+		codes: codes{rentroll.CodeQuotaExceeded},
+	}, createAPIKey)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/api-keys", id: "listAPIKeys", does: "List API keys, newest first, never secrets",
+		needs: rentroll.PermKeyRead,
+	}, listAPIKeys)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/api-keys/{key}", id: "getAPIKey", does: "Read an API key, never its secret",
+		needs: rentroll.PermKeyRead, tagged: true,
+	}, getAPIKey)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", id: "revokeAPIKey", does: "End an API key at once", more: aboutRevoke,
+		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
+	}, revokeAPIKey)
+	add(s, route{
+		at: "POST /v1/api-keys/verify", id: "verifyAPIKey", does: "Whether a secret is good, and for what", more: aboutVerify,
+		needs: rentroll.PermKeyVerify, body: needsBody,
+	}, verifyAPIKey)
+}
+
+// runRoutes are about runs and what they use.
+func (s *server) runRoutes() {
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run, or deny it", more: aboutAdmission,
+		needs: rentroll.PermRunCreate, status: http.StatusCreated, body: needsBody, tagged: true,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled},
+	}, createRun)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/runs", id: "listRuns", does: "List runs, newest first, without their payloads",
+		more: aboutRunList, needs: rentroll.PermRunRead,
+	}, listRuns)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/runs/{run}", id: "getRun", does: "Read a run", needs: rentroll.PermRunRead, tagged: true,
+	}, getRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/start", id: "startRun", does: "Mark a run as running, and renew its lease",
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+	}, startRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/heartbeat", id: "heartbeat", does: "Renew a run's lease", more: aboutHeartbeat,
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+	}, heartbeat)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/complete", id: "completeRun", does: "End a run with its result", more: aboutComplete,
+		needs: rentroll.PermRunUpdate, body: needsBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+	}, completeRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", id: "cancelRun", does: "End an open run without a result",
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+	}, cancelRun)
+
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/usage", id: "recordUsage", does: "Record usage", more: aboutUsage,
+		needs: rentroll.PermUsageWrite, body: needsBody,
+		codes: codes{rentroll.CodeUnitMismatch, rentroll.CodeEventTooOld, rentroll.CodeEventIDConflict},
+	}, recordUsage)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/usage", id: "getUsage", does: "Add up usage per meter", more: aboutSummary,
+		needs: rentroll.PermUsageRead,
+	}, getUsage)
+
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/workers", id: "listWorkers", does: "List the workers of a tenant", needs: rentroll.PermWorkerRead,
+	}, listWorkers)
+	add(s, route{
+		at: "PUT /v1/tenants/{tenant}/workers/{worker}", id: "putWorker", does: "Enable or disable a worker",
+		needs: rentroll.PermWorkerManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeQuotaExceeded},
+	}, putWorker)
+	add(s, route{
+		at: "DELETE /v1/tenants/{tenant}/workers/{worker}", id: "deleteWorker", does: "Forget a worker",
+		more: "Its next run enables it again, if there is room.", needs: rentroll.PermWorkerManage,
+	}, deleteWorker)
+}
+
+// insightRoutes answer questions and change nothing.
+func (s *server) insightRoutes() {
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/quotas", id: "getQuotas", does: "How a tenant stands against its quotas",
+		needs: rentroll.PermQuotaRead,
+	}, getQuotas)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/quotas/runs", id: "checkRuns", does: "Whether a run would be admitted now",
+		more: aboutDecision, needs: rentroll.PermQuotaRead,
+	}, checkRuns)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/quotas/tokens", id: "checkTokens", does: "Whether there is room for more tokens this month",
+		more: aboutDecision, needs: rentroll.PermQuotaRead,
+	}, checkTokens)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/denials", id: "listDenials", does: "List the last denials, newest first",
+		more: "The last hundred are kept; the newest are at most a second behind.", needs: rentroll.PermDenialRead,
+	}, listDenials)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/audit", id: "listAudit", does: "List the changes of a tenant, newest first",
+		needs: rentroll.PermAuditRead,
+	}, listAudit)
+	add(s, route{
+		at: "GET /v1/audit", id: "listPlatformAudit", does: "List the platform's own changes, newest first",
+		more: "These are the changes that belong to no tenant: plans, users, operator keys.", needs: needsOperator,
+	}, listPlatformAudit)
+}

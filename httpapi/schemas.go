@@ -1,0 +1,301 @@
+package httpapi
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+var timeType = reflect.TypeFor[time.Time]()
+
+// overrides and planLimits are limits in a request, where a bare number is short for an object.
+type (
+	overrides  quota.Limits
+	planLimits quota.Limits
+)
+
+// UnmarshalJSON reads limits as strictly as the quota package does.
+func (o *overrides) UnmarshalJSON(data []byte) error { return (*quota.Limits)(o).UnmarshalJSON(data) }
+
+// UnmarshalJSON reads limits as strictly as the quota package does.
+func (p *planLimits) UnmarshalJSON(data []byte) error { return (*quota.Limits)(p).UnmarshalJSON(data) }
+
+// Schema describes overrides as callers may write them.
+func (overrides) Schema(huma.Registry) *huma.Schema { return limitsSchema(true, true) }
+
+// Schema describes limits as callers may write them.
+func (planLimits) Schema(huma.Registry) *huma.Schema { return limitsSchema(true, false) }
+
+// Schema describes a payload: any JSON.
+func (payload) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
+
+// Schema describes when a period ends.
+func (resetTime) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true}
+}
+
+// Schema describes the members of a tenant that a patch may have.
+func (tenantPatch) Schema(r huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{}}
+	create := r.Schema(reflect.TypeFor[createTenantBody](), false, "")
+	for name, property := range create.Properties {
+		if member(reflect.TypeFor[rentroll.TenantEdit](), name) == nil {
+			continue
+		}
+		p := *property
+		switch name {
+		case "external_id", "billing_email":
+			p.Nullable = true
+		case "metadata":
+			p.AdditionalProperties = &huma.Schema{Type: huma.TypeString, Nullable: true}
+		case "limit_overrides":
+			p = *limitsSchema(true, true)
+		}
+		p.Default = nil // what is absent stays
+		s.Properties[name] = &p
+	}
+	return s
+}
+
+// limitsSchema describes limits by quota: in requests each may be a bare number or null, in answers it is an object.
+func limitsSchema(request, override bool) *huma.Schema {
+	limit := &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: false, Required: []string{"limit"},
+		Properties: map[string]*huma.Schema{
+			"limit": {
+				Type: huma.TypeInteger, Format: "int64", Nullable: true, Minimum: new(0.0), Maximum: new(float64(quota.MaxLimit)),
+				Description: "Zero is none allowed, null unlimited",
+			},
+			"mode": enum("", quota.Hard, quota.Soft),
+		},
+	}
+	limit.Properties["mode"].Description = "hard, the default, denies; soft admits and flags"
+	if override {
+		limit.Properties["until"] = &huma.Schema{Type: huma.TypeString, Format: "date-time", Description: "When the override ends; absent never"}
+		limit.Properties["reason"] = &huma.Schema{Type: huma.TypeString, MaxLength: new(500)}
+	}
+	each := limit
+	if request {
+		short := &huma.Schema{
+			Type: huma.TypeInteger, Format: "int64", Nullable: true, Minimum: new(0.0), Maximum: new(float64(quota.MaxLimit)),
+			Description: "Short for an object with this limit",
+		}
+		each = &huma.Schema{OneOf: []*huma.Schema{short, limit}}
+	}
+	s := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{}}
+	for _, d := range quota.Definitions() {
+		property := *each
+		s.Properties[string(d.Name)] = &property
+	}
+	return s
+}
+
+// enum describes a word out of a list.
+func enum[T ~string](description string, words ...T) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString, Description: description}
+	for _, w := range words {
+		s.Enum = append(s.Enum, string(w))
+	}
+	return s
+}
+
+// idSchema describes an id by its prefix.
+func idSchema(prefix string) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeString, Pattern: "^" + prefix + "_[0-7][0-9a-hjkmnp-tv-z]{25}$",
+		Examples: []any{prefix + "_01jd7q3gq5f4tbnk2x8m6zr0ce"},
+	}
+}
+
+// engineSchema describes a type of the engine of which huma could not see the JSON form.
+func engineSchema(t reflect.Type) *huma.Schema {
+	switch t {
+	case reflect.TypeFor[rentroll.TenantID]():
+		return idSchema("ten")
+	case reflect.TypeFor[rentroll.UserID]():
+		return idSchema("usr")
+	case reflect.TypeFor[rentroll.MemberID]():
+		return idSchema("mem")
+	case reflect.TypeFor[rentroll.KeyID]():
+		return idSchema("key")
+	case reflect.TypeFor[rentroll.RunID]():
+		return idSchema("run")
+	case reflect.TypeFor[rentroll.AuditID]():
+		return idSchema("aud")
+	case reflect.TypeFor[rentroll.NullString]():
+		return &huma.Schema{Type: huma.TypeString, Nullable: true}
+	case reflect.TypeFor[rentroll.TenantStatus]():
+		return enum("", rentroll.TenantActive, rentroll.TenantSuspended, rentroll.TenantTerminated, rentroll.TenantArchived)
+	case reflect.TypeFor[rentroll.Role]():
+		return enum("", rentroll.RoleOwner, rentroll.RoleAdmin, rentroll.RoleMember, rentroll.RoleViewer)
+	case reflect.TypeFor[rentroll.KeyStatus]():
+		return enum("", rentroll.KeyActive, rentroll.KeyRevoked, rentroll.KeyExpired)
+	case reflect.TypeFor[rentroll.RunStatus]():
+		return enum("", rentroll.RunQueued, rentroll.RunRunning, rentroll.RunCompleted, rentroll.RunFailed, rentroll.RunCanceled, rentroll.RunCrashed)
+	case reflect.TypeFor[rentroll.UsageStatus]():
+		return enum("", rentroll.UsageRecorded, rentroll.UsageDuplicate, rentroll.UsageRejected)
+	case reflect.TypeFor[rentroll.Scope]():
+		return enum("", rentroll.ScopeTenant, rentroll.ScopeKey)
+	case reflect.TypeFor[rentroll.Code]():
+		s := enum[rentroll.Code]("")
+		for _, o := range outcomes {
+			s.Enum = append(s.Enum, string(o.code))
+		}
+		return s
+	case reflect.TypeFor[quota.Name]():
+		s := enum[quota.Name]("")
+		for _, d := range quota.Definitions() {
+			s.Enum = append(s.Enum, string(d.Name))
+		}
+		return s
+	case reflect.TypeFor[quota.Limits]():
+		return limitsSchema(false, true)
+	default:
+		panic("httpapi: no schema of " + t.String())
+	}
+}
+
+// described stands for a type of the engine in the registry, which asks it for the schema. The engine must not know of
+// huma, so the type can't say it itself.
+type described[T any] struct{}
+
+// Schema returns the schema of the type that it stands for.
+func (described[T]) Schema(huma.Registry) *huma.Schema { return engineSchema(reflect.TypeFor[T]()) }
+
+func describeAs[T any](r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[T](), reflect.TypeFor[described[T]]())
+}
+
+// newRegistry returns a registry that knows the engine's types.
+func newRegistry() huma.Registry {
+	r := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	describeAs[rentroll.TenantID](r)
+	describeAs[rentroll.UserID](r)
+	describeAs[rentroll.MemberID](r)
+	describeAs[rentroll.KeyID](r)
+	describeAs[rentroll.RunID](r)
+	describeAs[rentroll.AuditID](r)
+	describeAs[rentroll.NullString](r)
+	describeAs[rentroll.TenantStatus](r)
+	describeAs[rentroll.Role](r)
+	describeAs[rentroll.KeyStatus](r)
+	describeAs[rentroll.RunStatus](r)
+	describeAs[rentroll.UsageStatus](r)
+	describeAs[rentroll.Scope](r)
+	describeAs[rentroll.Code](r)
+	describeAs[quota.Name](r)
+	describeAs[quota.Limits](r)
+	return r
+}
+
+// schemaName names schemas as their types are named, and pages of X as XPage.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if item, ok := strings.CutPrefix(name, "List"); ok && strings.HasPrefix(t.Name(), "List[") {
+		return item + "Page"
+	}
+	return name
+}
+
+// complete adds to the schemas what their types can't say: which members may be null, what they mean, examples.
+func complete(r huma.Registry) {
+	schemas := r.Map()
+	delete(schemas, "ErrorModel") // huma's own errors, which never leave the server
+	delete(schemas, "ErrorDetail")
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		s := schemas[name]
+		for field, property := range s.Properties {
+			if property.Type == huma.TypeArray {
+				property.Nullable = false
+			}
+			if words, ok := meanings[strings.TrimPrefix(name, "Listed")+"."+field]; ok {
+				property.Description = words
+			}
+		}
+		if example, ok := examples[name]; ok {
+			s.Examples = []any{example()}
+		}
+	}
+	for _, place := range nullable {
+		name, field, _ := strings.Cut(place, ".")
+		s := schemas[name]
+		property := s.Properties[field]
+		if property.Ref != "" {
+			property = &huma.Schema{AnyOf: []*huma.Schema{property, {Type: "null"}}}
+			s.Properties[field] = property
+			continue
+		}
+		property.Nullable = true
+	}
+}
+
+// nullable are the members of answers that may be null though neither their type nor a pointer shows it: ids and lists.
+var nullable = []string{
+	"User.default_tenant_id",
+	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.rotated_to",
+	"Run.api_key_id", "Run.user_id", "Run.parent_run_id",
+	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id",
+	"AuditRow.tenant_id",
+	"Denial.api_key_id",
+	"UsageResult.errors",
+	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
+	"Verification.rate_limit",
+}
+
+// meanings says what members of answers mean where their names don't. Those of requests say it in their tags.
+//
+//nolint:gosec // words about secrets are no secrets
+var meanings = map[string]string{
+	"Tenant.external_id":          "The organization's id at the identity provider; unique",
+	"Tenant.limits":               "The limits in force now, by quota; null is unlimited",
+	"Tenant.limit_overrides":      "Limits that beat the plan's",
+	"Tenant.timezone":             "IANA name; its days begin at the first instant of the local date",
+	"Tenant.billing_anchor_day":   "The day on which its months begin",
+	"Tenant.status_reason":        "Why it is suspended or terminated",
+	"Plan.limits":                 "A quota that is absent is unlimited",
+	"Plan.retired":                "Keeps its tenants, takes no new ones",
+	"UpdatePlanResult.over_limit": "What is above a limit of the new plan; it stays, only new use is denied",
+	"User.default_tenant_id":      "Where the user begins",
+	"APIKey.key_prefix":           "The first 12 characters of the secret",
+	"APIKey.allowed_workers":      "null for all",
+	"APIKey.last_used_at":         "At most a second behind",
+	"APIKey.total_requests":       "At most a second behind",
+	"KeyWithSecret.secret":        "Shown in this one answer and stored nowhere; null where the answer repeats an earlier one",
+	"Run.input":                   "As it came",
+	"Run.output":                  "As it came",
+	"Run.replay_token":            "As it came",
+	"Run.success":                 "null until the end is reported",
+	"Run.reserved_tokens":         "Tokens held until the run ends",
+	"Run.tokens_so_far":           "What heartbeats reported",
+	"Run.cost_micros":             "Millionths of the currency unit",
+	"Run.cost_cents":              "cost_micros in hundredths, half a cent rounded up",
+	"Run.late":                    "Completed after it had crashed or been canceled",
+	"Run.over_soft_limit":         "Admitted above a soft limit",
+	"Run.cancel_requested":        "The worker should stop: its tenant was suspended or terminated",
+	"Run.lease_expires_at":        "When the run counts as crashed unless it is heard of before",
+	"QuotaUse.limit":              "null is unlimited",
+	"QuotaUse.remaining":          "null is unlimited; never below zero",
+	"QuotaUse.reserved":           "Tokens held by open runs",
+	"QuotaUse.period_start":       "null for quotas that have no period",
+	"QuotaUse.resets_at":          "null for quotas that have no period",
+	"Decision.code":               "Why not; null where it is allowed",
+	"Decision.reason":             "The same for people",
+	"Verification.code":           "The first reason against the key; null where it is valid",
+	"Verification.stale":          "The answer is older than a second, because the database is away",
+	"UsageResult.code":            "Why the event was rejected",
+	"UsageResult.errors":          "Which of its fields are wrong",
+	"UsageSummary.total_records":  "Events in the range",
+	"MeterTotal.count":            "Events",
+	"AuditRow.tenant_id":          "null for the platform's own",
+	"AuditRow.sequence":           "1, 2, 3 … within the tenant, without gaps",
+	"AuditRow.old":                "What changed, before; null for a creation",
+	"AuditRow.new":                "What changed, after; null for a deletion",
+	"Worker.first_used_at":        "null until a run of it was admitted",
+}

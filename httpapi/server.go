@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rentroll/rentroll"
+)
+
+// server is the outermost handler: what holds for every request, whoever answers it.
+type server struct {
+	engine  *rentroll.Engine
+	opts    Options
+	mux     *http.ServeMux
+	api     huma.API
+	added   []route // in the order of the list
+	spec    []byte  // the OpenAPI document
+	metrics *metrics
+}
+
+// New returns the HTTP API of an engine. nil options are fine. The engine stays the caller's to close, after the last
+// request has been answered.
+func New(engine *rentroll.Engine, options *Options) http.Handler {
+	return newServer(engine, options)
+}
+
+func newServer(engine *rentroll.Engine, options *Options) *server {
+	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux()}
+	if s.opts.Ready == nil {
+		s.opts.Ready = engine.Ping
+	}
+	s.metrics = newMetrics(engine, s.opts.Version)
+	s.api = newAPI(s)
+	s.routes()
+	s.publish()
+	return s
+}
+
+// exchange is what is noted of one request while it is answered.
+type exchange struct {
+	id      string    // of the request
+	began   time.Time // by the engine's clock
+	request *http.Request
+	writer  http.ResponseWriter
+	engine  *rentroll.Engine // acts for the caller, once it is known
+	caller  string           // as the audit knows it
+	code    rentroll.Code    // of the problem that is the answer
+	err     error            // why the server failed
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		panic("httpapi: a request that did not come through the server")
+	}
+	return x
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{id: requestID(r), began: s.engine.Now()}
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), s.opts.Timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+	rec := &recorder{ResponseWriter: w}
+	x.request, x.writer = r, rec
+
+	h := w.Header()
+	h.Set(requestIDHeader, x.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		h.Set("Cache-Control", "no-store")
+	}
+
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	defer s.finish(rec, r)
+	s.route(rec, r)
+}
+
+// finish answers where a panic has kept anybody else from it, and notes how the request went.
+func (s *server) finish(w *recorder, r *http.Request) {
+	x := exchangeOf(r.Context())
+	if v := recover(); v != nil {
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(v)
+		}
+		err := fmt.Errorf("httpapi: panic: %v\n%s", v, debug.Stack())
+		if w.status == 0 {
+			s.refuse(w, r, err)
+		}
+		x.err = err
+	}
+	route := "unmatched" // a path that somebody made up must not become a label
+	if r.Pattern != "" {
+		_, route, _ = strings.Cut(r.Pattern, " ")
+	}
+	status := max(w.status, http.StatusOK)
+	duration := s.engine.Now().Sub(x.began)
+	s.metrics.observe(r.Method, route, status, x.code, duration)
+	s.log(r, x, route, status, duration)
+}
+
+func (s *server) log(r *http.Request, x *exchange, route string, status int, duration time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case !strings.HasPrefix(route, "/v1/"):
+		level = slog.LevelDebug // probes and scrapes come every few seconds
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("route", route), slog.Int("status", status),
+		slog.Duration("duration", duration), slog.String("request_id", x.id),
+	}
+	if x.caller != "" {
+		attrs = append(attrs, slog.String("actor", x.caller))
+	}
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", string(x.code)))
+	}
+	if x.err != nil {
+		attrs = append(attrs, slog.String("error", x.err.Error()))
+	}
+	s.opts.Logger.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// problem makes the answer to an error and notes it.
+func (s *server) problem(ctx context.Context, err error) *problem {
+	x := exchangeOf(ctx)
+	p := problemOf(err, s.engine.Now())
+	p.RequestID = x.id
+	x.code = p.Code
+	if p.Status >= http.StatusInternalServerError && x.err == nil {
+		x.err = err
+	}
+	return p
+}
+
+// refuse answers with a problem where huma is not there to write it.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := s.problem(r.Context(), err)
+	maps.Copy(w.Header(), p.header)
+	body, err := encode(p)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // nobody is left to tell that the client went away
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// requestID takes the caller's name for the request where it can safely stand in a log, else makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get(requestIDHeader)
+	if len(id) == 0 || len(id) > 128 {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return rand.Text()
+		}
+	}
+	return id
+}
+
+// recorder notes the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the first status that is no mere interim one.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= http.StatusOK {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rentroll/rentroll"
+)
+
+const idempotencyHeader = "Idempotency-Key"
+
+// call is one authenticated request on its way through a handler. The handler may say how the answer differs from what
+// the route says.
+type call struct {
+	context.Context
+	engine     *rentroll.Engine  // acts for the caller
+	tenant     rentroll.TenantID // that the path names
+	conditions conditions
+
+	status   int    // 0 is the route's
+	location string // where what was made can be read
+	replayed bool   // the answer repeats an earlier one
+	object   any    // whose ETag the answer carries, where that is not the whole answer
+}
+
+// scoped is implemented by parameters that name a tenant.
+type scoped interface{ tenantRef() string }
+
+// onceOnly is implemented by parameters that take an idempotency key.
+type onceOnly interface{ idempotencyKey() string }
+
+// handler does the one thing that a route is for, with its parameters P and its body B.
+type handler[P, B, T any] func(c *call, p *P, b *B) (T, error)
+
+// add registers a route: what is said of it in the OpenAPI document and the step between HTTP and its handler.
+func add[P, B, T any](s *server, r route, do handler[P, B, T]) {
+	s.added = append(s.added, r)
+	op := s.describe(r)
+	if reflect.TypeFor[T]() == reflect.TypeFor[nothing]() {
+		huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
+			if _, _, err := perform(ctx, s, r, p, do); err != nil {
+				return nil, s.problem(ctx, err)
+			}
+			return &struct{}{}, nil
+		})
+	} else {
+		huma.Register(s.api, op, func(ctx context.Context, p *P) (*answer[T], error) {
+			c, out, err := perform(ctx, s, r, p, do)
+			if err != nil {
+				return nil, s.problem(ctx, err)
+			}
+			a, err := answerWith(c, r, out)
+			if err != nil {
+				return nil, s.problem(ctx, err)
+			}
+			return a, nil
+		})
+	}
+	s.document(r, reflect.TypeFor[P](), reflect.TypeFor[B]())
+}
+
+// perform takes a request from the types of its parameters to the engine's answer.
+func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do handler[P, B, T]) (*call, T, error) {
+	var none T
+	x := exchangeOf(ctx)
+	req := x.request
+	c := &call{Context: ctx, engine: x.engine}
+	var err error
+	if c.conditions, err = conditionsOf(req.Header); err != nil {
+		return c, none, err
+	}
+	if r.method() != http.MethodGet && !r.conditional && c.conditions.given() {
+		return c, none, malformed("this operation takes no conditions: If-Match and If-None-Match would have no effect")
+	}
+	if _, takes := any(p).(onceOnly); takes {
+		if err := checkOnceHeader(req.Header); err != nil {
+			return c, none, err
+		}
+	}
+	if named, ok := any(p).(scoped); ok {
+		if c.tenant, err = c.engine.ResolveTenant(ctx, named.tenantRef()); err != nil {
+			return c, none, err
+		}
+	}
+	body := new(B)
+	if err := s.readInto(x.writer, req, r, body); err != nil {
+		return c, none, err
+	}
+	out, err := do(c, p, body)
+	return c, out, err
+}
+
+// readInto reads the body of a request where its route takes one.
+func (s *server) readInto(w http.ResponseWriter, req *http.Request, r route, into any) error {
+	if r.body == noBody {
+		return nil
+	}
+	data, err := s.readBody(w, req, r.mediaTypes())
+	switch {
+	case err != nil:
+		return err
+	case string(bytes.TrimSpace(data)) == "null":
+		return invalid(rentroll.FieldError{Field: "body", Message: "must be an object"}) // to a decoder, an empty one
+	case data != nil:
+		return decode(data, into)
+	case r.body == needsBody:
+		return malformed("the request needs a body: a JSON object")
+	default:
+		return nil
+	}
+}
+
+// checkOnceHeader refuses idempotency keys that would be taken for none: who sends one relies on it.
+func checkOnceHeader(h http.Header) error {
+	values := h.Values(idempotencyHeader)
+	switch {
+	case len(values) > 1:
+		return invalid(rentroll.FieldError{Field: idempotencyHeader, Message: "must be given once"})
+	case slices.Contains(values, ""):
+		return invalid(rentroll.FieldError{Field: idempotencyHeader, Message: "must not be empty"})
+	default:
+		return nil
+	}
+}
+
+// answerWith makes the answer of a handler's result.
+func answerWith[T any](c *call, r route, out T) (*answer[T], error) {
+	body, err := encode(out)
+	if err != nil {
+		return nil, err
+	}
+	a := &answer[T]{Status: r.success(), Location: c.location, Body: ready[T]{body}}
+	if c.status != 0 {
+		a.Status = c.status
+	}
+	if c.replayed {
+		a.Replayed = "true"
+	}
+	if !r.tagged {
+		return a, nil
+	}
+	if c.object != nil {
+		if body, err = encode(c.object); err != nil {
+			return nil, err
+		}
+	}
+	a.ETag = tagOf(body)
+	if r.method() == http.MethodGet && c.conditions.noneMatch.matchesWeakly(a.ETag) {
+		a.Status = http.StatusNotModified
+	}
+	return a, nil
+}

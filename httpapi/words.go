@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// What the OpenAPI document says in prose.
+
+const introduction = `Rentroll holds the tenants, plans, members and API keys of a platform, **admits** every run of work against hard limits, **completes** it, **meters** it for billing and **audits** it.
+
+**Who calls.** ` + "`Authorization: Bearer <key>`" + `, or the same key as ` + "`X-API-Key`" + `. An *operator key* may do everything; a *tenant's API key* sees its own tenant, as far as its permissions go. What a caller may not see answers exactly as what does not exist: 404.
+
+**Tenants in paths** are named by id, by slug, or by ` + "`me`" + ` with a tenant's key.
+
+**Safe repetition.** Every POST that creates or counts takes an ` + "`Idempotency-Key`" + `: sent again with equal parameters it has no second effect and is answered as before, with ` + "`Idempotency-Replayed: true`" + ` (a secret is then null). Keys are remembered for seven days, for runs as long as the run.
+
+**Lists** come in pages: follow ` + "`next_cursor`" + ` until it is null.
+
+**Strictness.** Unknown, doubled or differently cased names, wrong types and unknown query parameters are refused, and then nothing has changed.
+
+**Refusals** are ` + "`application/problem+json`" + ` (RFC 9457): branch on ` + "`code`" + `, never on texts. All codes are explained at [/docs/errors](/docs/errors).`
+
+const (
+	aboutPatch = "The body is a JSON merge patch (RFC 7396): what is absent stays, `null` removes, objects are merged. " +
+		"`{\"limit_overrides\": {\"workers\": null}}` removes an override; `{\"limit_overrides\": {\"workers\": {\"limit\": null}}}` makes one without a limit. " +
+		"A change of time zone or billing anchor takes effect when the present periods end."
+	aboutTenantPlan = "What is then above a limit stays and is listed in `over_limit`; only new use is denied. Once answered, nothing beyond the new limits is admitted. The ETag is the tenant's."
+	aboutSuspend    = "Admissions, new keys and verifications stop at once; open runs are asked to stop through `cancel_requested`. The tenant's keys may still read, heartbeat, complete and cancel runs and write usage."
+	aboutTerminate  = "As suspending, but for good: the tenant's keys may only complete runs, for 24 hours."
+	aboutPutPlan    = "The new limits hold on this server at once and on every other within a second. 201 where the plan is new. `If-None-Match: *` makes a plan only where there is none of this name."
+	aboutMembers    = "Operators name the user by `user_id`, or by `external_id` or `email`; an API key by one of the latter two."
+	aboutSecrets    = "`secret` is shown in this one answer and stored nowhere. Whoever makes a key must have every permission of it and no tighter restriction. The ETag is the key's."
+	aboutRevoke     = "Revoking again changes nothing: the first reason stays."
+	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
+	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`. A denial consumes nothing."
+	aboutRunList    = "Filters look at a bounded stretch of runs a page: a page may be short, or empty, and still have a next cursor."
+	aboutHeartbeat  = "`cancel_requested` in the answer tells the worker to stop."
+	aboutComplete   = "Frees the slot, settles the reservation and writes the usage events `tokens_used` and `worker_runs`, in one transaction. Completing again with equal parameters returns the run as it is stored and counts nothing. A crashed or canceled run accepts one late completion, which bills the rest."
+	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable."
+	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
+	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
+)
+
+var tags = []*huma.Tag{
+	{Name: "Tenants", Description: "Organizations: the unit of isolation, of limits and of sharding."},
+	{Name: "Plans", Description: "Named sets of limits."},
+	{Name: "Users", Description: "People known to the platform. They are the operator's."},
+	{Name: "Members", Description: "The roles of users in a tenant."},
+	{Name: "API keys", Description: "The secrets that programs present."},
+	{Name: "Runs", Description: "Executions of workers: admitted, watched, completed."},
+	{Name: "Usage", Description: "Meters and their events."},
+	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
+	{Name: "Quotas", Description: "Limits and how a tenant stands against them."},
+	{Name: "Denials", Description: "Admissions that were refused."},
+	{Name: "Audit", Description: "Every change, with who made it."},
+	{Name: "Health", Description: "For probes."},
+}
+
+// tagOfPath returns the noun that a path is about.
+func tagOfPath(path string) string {
+	nouns := map[string]string{
+		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "runs": "Runs",
+		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
+	}
+	tag := "Health"
+	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
+		if noun, ok := nouns[part]; ok && (i == 1 || i == 3) {
+			tag = noun
+		}
+	}
+	return tag
+}
+
+// describeParam says what a parameter means. Parameters of one name mean the same everywhere.
+func describeParam(p *huma.Param) {
+	words := map[string]string{
+		"tenant": "Id or slug of a tenant, or `me` for the tenant of the calling API key.",
+		"name":   "Name of a plan.", "user": "Id of a user.", "key": "Id of an API key.", "run": "Id of a run.",
+		"worker": "Id of a worker.", "limit": "Rows a page.", "cursor": "`next_cursor` of the page before.",
+		"status": "Only those in this state.", "plan": "Only tenants on this plan.",
+		"q":     "Part of the name, the slug or the external id, in any case.",
+		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
+		"worker_id": "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
+		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
+		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",
+	}
+	p.Description = words[p.Name]
+	if p.Name == "tenant" {
+		p.Example = "acme"
+	}
+}
