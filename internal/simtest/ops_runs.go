@@ -1,0 +1,220 @@
+package simtest
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/model"
+)
+
+func createRun(by model.Ref, p model.CreateRun) op {
+	return op{
+		"CreateRun", by, p,
+		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
+			p := p
+			p.Ref = ref
+			return w.CreateRun(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
+			r, err := e.CreateRun(ctx, rentroll.CreateRunParams{
+				TenantID: s.tenant(p.Tenant), WorkerID: p.Worker, Task: p.Task, Input: payload(p.Input), UserID: s.user(p.User),
+				APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve, Lease: p.Lease, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
+			s.named(ref, r.ID)
+			return s.runView(r), nil
+		},
+	}
+}
+
+func payload(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+// runOf names a run of a tenant.
+type runOf struct{ Tenant, Run model.Ref }
+
+func (s *side) runRef(r runOf) rentroll.RunRef {
+	return rentroll.RunRef{TenantID: s.tenant(r.Tenant), RunID: s.run(r.Run)}
+}
+
+// onRun is an operation on a run that takes nothing else.
+func onRun(name string, by model.Ref, r runOf,
+	play func(w *model.World, now time.Time) (*model.RunView, *model.Refusal),
+	call func(ctx context.Context, e *rentroll.Engine, ref rentroll.RunRef) (*rentroll.Run, error),
+) op {
+	return op{
+		name, by, r,
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) { return play(w, now) },
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			out, err := call(ctx, e, s.runRef(r))
+			if err != nil {
+				return nil, err
+			}
+			return s.runView(out), nil
+		},
+	}
+}
+
+func startRun(by model.Ref, r runOf) op {
+	return onRun("StartRun", by, r,
+		func(w *model.World, now time.Time) (*model.RunView, *model.Refusal) {
+			return w.StartRun(by, now, r.Tenant, r.Run)
+		},
+		func(ctx context.Context, e *rentroll.Engine, ref rentroll.RunRef) (*rentroll.Run, error) {
+			return e.StartRun(ctx, ref)
+		})
+}
+
+func cancelRun(by model.Ref, r runOf) op {
+	return onRun("CancelRun", by, r,
+		func(w *model.World, now time.Time) (*model.RunView, *model.Refusal) {
+			return w.CancelRun(by, now, r.Tenant, r.Run)
+		},
+		func(ctx context.Context, e *rentroll.Engine, ref rentroll.RunRef) (*rentroll.Run, error) {
+			return e.CancelRun(ctx, ref)
+		})
+}
+
+func getRun(by model.Ref, r runOf) op {
+	return onRun("GetRun", by, r,
+		func(w *model.World, now time.Time) (*model.RunView, *model.Refusal) {
+			return w.GetRun(by, now, r.Tenant, r.Run)
+		},
+		func(ctx context.Context, e *rentroll.Engine, ref rentroll.RunRef) (*rentroll.Run, error) {
+			return e.GetRun(ctx, ref)
+		})
+}
+
+func heartbeat(by model.Ref, r runOf, tokens int64, lease time.Duration) op {
+	o := onRun("Heartbeat", by, r,
+		func(w *model.World, now time.Time) (*model.RunView, *model.Refusal) {
+			return w.Heartbeat(by, now, r.Tenant, r.Run, tokens, lease)
+		},
+		func(ctx context.Context, e *rentroll.Engine, ref rentroll.RunRef) (*rentroll.Run, error) {
+			return e.Heartbeat(ctx, rentroll.HeartbeatParams{TenantID: ref.TenantID, RunID: ref.RunID, TokensSoFar: tokens, Lease: lease})
+		})
+	o.args = struct {
+		runOf
+		Tokens int64
+		Lease  time.Duration
+	}{r, tokens, lease}
+	return o
+}
+
+func completeRun(by model.Ref, p model.CompleteRun) op {
+	return op{
+		"CompleteRun", by, p,
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			return w.CompleteRun(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			r, err := e.CompleteRun(ctx, rentroll.CompleteRunParams{
+				TenantID: s.tenant(p.Tenant), RunID: s.run(p.Run), Success: p.Success, Output: payload(p.Output), Error: p.Error,
+				TotalTokens: p.Tokens, TotalLatencyMS: p.Latency, CostMicros: p.CostMicros, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
+			return s.runView(r), nil
+		},
+	}
+}
+
+func (s *side) usage(e model.UsageEvent) rentroll.UsageParams {
+	return rentroll.UsageParams{
+		Meter: e.Meter, Amount: e.Amount, Unit: e.Unit, Time: e.Time, WorkerID: e.Worker, APIKeyID: s.key(e.Key),
+		RunID: s.run(e.Run), EventID: e.EventID, Metadata: payload(e.Metadata),
+	}
+}
+
+func recordUsage(by model.Ref, p model.RecordUsage) op {
+	return op{
+		"RecordUsageBatch", by, p,
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			return w.RecordUsage(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			batch := rentroll.RecordUsageBatchParams{TenantID: s.tenant(p.Tenant), IdempotencyKey: p.Once}
+			for _, ev := range p.Events {
+				batch.Events = append(batch.Events, s.usage(ev))
+			}
+			r, err := e.RecordUsageBatch(ctx, batch)
+			if err != nil {
+				return nil, err
+			}
+			return receiptView(r), nil
+		},
+	}
+}
+
+// recordOne records one event by itself, which is refused where a batch rejects.
+func recordOne(by, id model.Ref, ev model.UsageEvent) op {
+	return op{
+		"RecordUsage", by,
+		struct {
+			Tenant model.Ref
+			model.UsageEvent
+		}{id, ev},
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			r, bad := w.RecordUsage(by, now, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{ev}})
+			if bad != nil {
+				return nil, bad
+			}
+			if r.Items[0].Status == "rejected" {
+				return nil, &model.Refusal{Code: r.Items[0].Code}
+			}
+			return r.Items[0], nil
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			r, err := e.RecordUsage(ctx, rentroll.RecordUsageParams{TenantID: s.tenant(id), UsageParams: s.usage(ev)})
+			if err != nil {
+				return nil, err
+			}
+			return model.UsageView{EventID: string(r.EventID), Status: string(r.Status), Code: string(r.Code)}, nil
+		},
+	}
+}
+
+func incrementUsage(by model.Ref, p model.IncrementUsage) op {
+	return op{
+		"IncrementUsage", by, p,
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			return nil, w.IncrementUsage(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			return nil, e.IncrementUsage(ctx, rentroll.IncrementUsageParams{
+				TenantID: s.tenant(p.Tenant), Tokens: p.Tokens, IdempotencyKey: p.Once,
+			})
+		},
+	}
+}
+
+// window is a range of time of a tenant's usage.
+type window struct {
+	Tenant     model.Ref
+	Start, End time.Time
+}
+
+func summary(by model.Ref, p window) op {
+	return op{
+		"GetUsageSummary", by, p,
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			return w.Summary(by, now, p.Tenant, p.Start, p.End)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			out, err := e.GetUsageSummary(ctx, rentroll.UsageSummaryParams{TenantID: s.tenant(p.Tenant), Start: p.Start, End: p.End})
+			if err != nil {
+				return nil, err
+			}
+			return summaryView(out), nil
+		},
+	}
+}

@@ -1,0 +1,209 @@
+package simtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// everything is more rows than any history makes.
+const everything = 1 << 20
+
+// CheckRows checks, in one snapshot, that the counters of a tenant's account equal
+// its rows, that what they are counted from adds up, and that the audit has no gap.
+func CheckRows(ctx context.Context, store rentroll.Store, tenant rentroll.TenantID) error {
+	return store.View(ctx, func(r rentroll.Reader) error {
+		b := &rentroll.Batch{}
+		b.Accounts.Want(tenant)
+		if err := r.Load(ctx, b); err != nil {
+			return err
+		}
+		a := b.Accounts.Get(tenant)
+		if a == nil {
+			return fmt.Errorf("tenant %s has no account", tenant)
+		}
+		c := &rowCheck{Reader: r, account: a}
+		return errors.Join(c.runs(ctx), c.keys(ctx), c.workersAndOwners(ctx), c.usage(ctx), c.audit(ctx))
+	})
+}
+
+// rowCheck checks one tenant in one snapshot.
+type rowCheck struct {
+	rentroll.Reader
+
+	account *rentroll.Account
+}
+
+func equal(what string, counter, rows int64) error {
+	if counter == rows {
+		return nil
+	}
+	return fmt.Errorf("%s: the counter says %d, the rows %d", what, counter, rows)
+}
+
+// bound checks a lower bound: it must not be later than the earliest of what it bounds.
+func bound(what string, stored, earliest time.Time) error {
+	if earliest.IsZero() || !stored.IsZero() && !stored.After(earliest) {
+		return nil
+	}
+	return fmt.Errorf("%s: the bound is %s, and %s is before it", what, stored, earliest)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// held is what open runs hold.
+type held struct{ runs, reserved int64 }
+
+func (c *rowCheck) runs(ctx context.Context) error {
+	a := c.account
+	page, err := c.ListRuns(ctx, rentroll.RunFilter{TenantID: a.TenantID, Limit: everything, Scan: everything})
+	if err != nil {
+		return err
+	}
+	var all held
+	var lease time.Time
+	families := map[rentroll.KeyID]held{}
+	for _, run := range page.Runs {
+		h := families[run.Family]
+		if run.Status.Open() {
+			h.runs++
+			h.reserved += run.ReservedTokens
+			all.runs++
+			all.reserved += run.ReservedTokens
+			lease = earlier(lease, run.LeaseExpiresAt)
+		}
+		families[run.Family] = h // of ended runs, too: their family holds nothing
+	}
+	errs := []error{
+		equal("concurrent_runs", a.ConcurrentRuns, all.runs),
+		equal("tokens_reserved", a.TokensReserved, all.reserved),
+		bound("next_lease_expiry", a.NextLeaseExpiry, lease),
+	}
+	delete(families, rentroll.KeyID{})
+	uses := &rentroll.Batch{}
+	for family := range families {
+		uses.KeyUses.Want(rentroll.KeyRef{TenantID: a.TenantID, KeyID: family})
+	}
+	if err := c.Load(ctx, uses); err != nil {
+		return err
+	}
+	for family, h := range families {
+		use := uses.KeyUses.Get(rentroll.KeyRef{TenantID: a.TenantID, KeyID: family})
+		if use == nil {
+			errs = append(errs, fmt.Errorf("key family %s has no row", family))
+			continue
+		}
+		errs = append(errs, equal("concurrent runs of a key", use.ConcurrentRuns, h.runs),
+			equal("tokens reserved by a key", use.TokensReserved, h.reserved))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *rowCheck) keys(ctx context.Context) error {
+	a := c.account
+	rows, err := c.ListKeys(ctx, rentroll.KeyFilter{TenantID: a.TenantID, Limit: everything})
+	if err != nil {
+		return err
+	}
+	var active int64
+	var expiry time.Time
+	for _, k := range rows {
+		if k.Status == rentroll.KeyActive {
+			active++
+			if k.ExpiresAt != nil {
+				expiry = earlier(expiry, *k.ExpiresAt)
+			}
+		}
+	}
+	return errors.Join(equal("api_keys", a.APIKeys, active), bound("next_key_expiry", a.NextKeyExpiry, expiry))
+}
+
+func (c *rowCheck) workersAndOwners(ctx context.Context) error {
+	a := c.account
+	workers, err := c.ListWorkers(ctx, a.TenantID)
+	if err != nil {
+		return err
+	}
+	var enabled, owners int64
+	for _, w := range workers {
+		if w.Enabled {
+			enabled++
+		}
+	}
+	members, err := c.ListMembers(ctx, rentroll.MemberFilter{TenantID: a.TenantID, Limit: everything})
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.Role == rentroll.RoleOwner {
+			owners++
+		}
+	}
+	return errors.Join(equal("workers", a.Workers, enabled), equal("owners", a.Owners, owners))
+}
+
+// usage checks the token month, and that the rollups are the sums of the events.
+func (c *rowCheck) usage(ctx context.Context) error {
+	a := c.account
+	begin, end := time.Unix(0, 0).UTC(), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	tokens := func(from, to time.Time) (int64, error) {
+		sums, err := c.SumUsage(ctx, a.TenantID, from, to)
+		for _, s := range sums {
+			if s.Meter == rentroll.MeterTokensUsed {
+				return s.Total, err
+			}
+		}
+		return 0, err
+	}
+	month, err := tokens(a.Month.Start, a.Month.End)
+	if err != nil {
+		return err
+	}
+	ahead, err := tokens(a.Month.End, end)
+	if err != nil {
+		return err
+	}
+	events, err := c.SumUsage(ctx, a.TenantID, begin, end)
+	if err != nil {
+		return err
+	}
+	rollups, err := c.SumRollups(ctx, a.TenantID, begin, end)
+	if err != nil {
+		return err
+	}
+	sums := map[string]rentroll.RollupSum{}
+	for _, s := range rollups {
+		sums[s.Meter] = s.RollupSum
+	}
+	errs := []error{
+		equal("tokens_used", a.TokensUsed, month), equal("tokens ahead", a.TokensAhead, ahead),
+		equal("meters in rollups", int64(len(sums)), int64(len(events))),
+	}
+	for _, s := range events {
+		errs = append(errs, equal("rollups of "+s.Meter, sums[s.Meter].Total, s.Total),
+			equal("events in rollups of "+s.Meter, sums[s.Meter].Events, s.Events))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *rowCheck) audit(ctx context.Context) error {
+	a := c.account
+	rows, err := c.ListAudit(ctx, rentroll.AuditFilter{TenantID: a.TenantID, Before: 1 << 62, Limit: everything})
+	if err != nil {
+		return err
+	}
+	for i, row := range rows { // newest first
+		if want := int64(len(rows) - i); row.Sequence != want {
+			return fmt.Errorf("audit: the row numbered %d should be %d", row.Sequence, want)
+		}
+	}
+	return equal("audit_sequence", a.AuditSequence, int64(len(rows)))
+}
