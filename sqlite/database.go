@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -20,44 +21,56 @@ type database struct {
 	writer  chan *connection
 	readers chan *connection
 	closed  chan struct{}
+	closing sync.Once
+	made    map[chan *connection]int // how many connections belong into each channel
 }
 
 func newDatabase(path string, opts Options) *database {
 	return &database{
 		path: path, opts: opts,
 		writer: make(chan *connection, 1), readers: make(chan *connection, opts.Readers), closed: make(chan struct{}),
+		made: make(map[chan *connection]int),
 	}
 }
 
 // open makes the connections.
 func (d *database) open() error {
-	w, err := d.connect(d.opts.CacheBytes, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages))
-	if err != nil {
+	// SQLite opens a file that can only be read, and fails at the first write: here is one that changes nothing.
+	const write = "DELETE FROM batches WHERE 0"
+	checkpoint := fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)
+	if err := d.add(d.writer, d.opts.CacheBytes, checkpoint, write); err != nil {
 		return err
 	}
-	d.writer <- w
 	for range d.opts.Readers {
-		r, err := d.connect(d.opts.CacheBytes/readerCacheShare, "PRAGMA query_only = 1")
-		if err != nil {
+		if err := d.add(d.readers, d.opts.CacheBytes/readerCacheShare, "PRAGMA query_only = 1"); err != nil {
 			return err
 		}
-		d.readers <- r
 	}
 	return nil
 }
 
-func (d *database) connect(cache int64, more string) (*connection, error) {
+func (d *database) add(to chan *connection, cache int64, more ...string) error {
+	c, err := d.connect(cache, more...)
+	if err != nil {
+		return err
+	}
+	d.made[to]++
+	to <- c
+	return nil
+}
+
+func (d *database) connect(cache int64, more ...string) (*connection, error) {
 	c, err := sqlite.OpenConn(d.path, sqlite.OpenReadWrite)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %s: %w", d.path, explain(err))
 	}
 	c.SetBusyTimeout(d.opts.BusyTimeout)
-	for _, pragma := range []string{
+	for _, statement := range append([]string{
 		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = 1", "PRAGMA temp_store = MEMORY",
-		fmt.Sprintf("PRAGMA cache_size = -%d", cache>>10), more,
-	} {
-		if err := sqlitex.ExecuteTransient(c, pragma, nil); err != nil {
-			return nil, errors.Join(fmt.Errorf("sqlite: %s: %s: %w", d.path, pragma, explain(err)), c.Close())
+		fmt.Sprintf("PRAGMA cache_size = -%d", cache>>10),
+	}, more...) {
+		if err := sqlitex.ExecuteTransient(c, statement, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("sqlite: %s: %w", d.path, explain(err)), c.Close())
 		}
 	}
 	return &connection{Conn: c, statements: make(map[*sqlstore.Stmt]*sqlite.Stmt)}, nil
@@ -101,19 +114,18 @@ func (d *database) begin(ctx context.Context, from chan *connection, begin strin
 	return s, nil
 }
 
-// Close waits for open sessions and closes all connections.
+// Close waits for open sessions and closes all connections. Closing twice does nothing.
 func (d *database) Close() error {
 	var err error
-	close(d.closed)
-	for _, pool := range []chan *connection{d.readers, d.writer} { // the writer last: it puts the log into the file
-		for range cap(pool) {
-			select {
-			case c := <-pool:
+	d.closing.Do(func() {
+		close(d.closed)
+		for _, pool := range []chan *connection{d.readers, d.writer} { // the writer last: it puts the log into the file
+			for range d.made[pool] {
+				c := <-pool
 				err = errors.Join(err, c.Close())
-			default: // opening failed before this one was made
 			}
 		}
-	}
+	})
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	driver "modernc.org/sqlite"
 	"zombiezen.com/go/sqlite"
 
 	"github.com/rentroll/rentroll"
@@ -162,7 +163,7 @@ var refusals = []sqlite.ResultCode{sqlite.ResultConstraint, sqlite.ResultTooBig,
 
 // classify says what a failure means for the engine.
 func classify(ctx context.Context, op string, err error) error {
-	code := sqlite.ErrCode(err).ToPrimary()
+	code := codeOf(err)
 	if code == sqlite.ResultInterrupt && ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -173,9 +174,20 @@ func classify(ctx context.Context, op string, err error) error {
 	return &rentroll.StoreError{Class: class, Op: op, Err: explain(err)}
 }
 
+// codeOf returns SQLite's primary code of an error, be it one of the connections or of the migrations' driver.
+func codeOf(err error) sqlite.ResultCode {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		return sqlite.ResultCode(e.Code()).ToPrimary()
+	}
+	return sqlite.ErrCode(err).ToPrimary()
+}
+
+var errNotADatabase = errors.New("the file is not a SQLite database")
+
 // explain puts in front of SQLite's words what an operator can do.
 func explain(err error) error {
-	switch sqlite.ErrCode(err).ToPrimary() {
+	switch codeOf(err) {
 	case sqlite.ResultFull:
 		return fmt.Errorf("the disk is full; nothing was written: %w", err)
 	case sqlite.ResultReadOnly:
@@ -183,7 +195,7 @@ func explain(err error) error {
 	case sqlite.ResultCorrupt:
 		return fmt.Errorf("the database file is damaged; restore it from a backup: %w", err)
 	case sqlite.ResultNotADB:
-		return fmt.Errorf("the file is not a SQLite database: %w", err)
+		return fmt.Errorf("%w: %w", errNotADatabase, err)
 	case sqlite.ResultCantOpen:
 		return fmt.Errorf("the database file can't be opened: %w", err)
 	case sqlite.ResultBusy, sqlite.ResultLocked:

@@ -54,6 +54,14 @@ const (
 // Open opens the database in a file, makes it where there is none, and brings its schema up to date. It refuses a file
 // that is not a Rentroll database or was made by a newer program, and one that it can't write to.
 func Open(ctx context.Context, path string, options *Options) (rentroll.Store, error) {
+	d, err := openDatabase(ctx, path, options)
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.New(d), nil
+}
+
+func openDatabase(ctx context.Context, path string, options *Options) (*database, error) {
 	opts := Options{}
 	if options != nil {
 		opts = *options
@@ -84,22 +92,41 @@ func Open(ctx context.Context, path string, options *Options) (rentroll.Store, e
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	return sqlstore.New(d), nil
+	return d, nil
 }
 
-// migrate brings the schema up to date, through a connection of its own.
-func migrate(ctx context.Context, path string, busy time.Duration) (err error) {
-	db, err := sql.Open("sqlite", dataSource(path, busy))
-	if err != nil {
+// migrate brings the schema up to date, through connections of its own. The first only looks: what turns out to be
+// another program's file is not to be changed, its journal mode included.
+func migrate(ctx context.Context, path string, busy time.Duration) error {
+	if err := notTiny(path); err != nil {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
+	}
+	if err := through(dataSource(path, busy), func(db *sql.DB) error { return recognize(ctx, db) }); err != nil {
+		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
+	}
+	up := func(db *sql.DB) error { return sqlstore.Migrate(ctx, db, goose.DialectSQLite3, "WITHOUT ROWID") }
+	if err := through(dataSource(path, busy, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), up); err != nil {
+		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
+	}
+	return nil
+}
+
+// through calls do with a connection of database/sql.
+func through(source string, do func(db *sql.DB) error) (err error) {
+	db, err := sql.Open("sqlite", source)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	if err := recognize(ctx, db); err != nil {
-		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
-	}
-	if err := sqlstore.Migrate(ctx, db, goose.DialectSQLite3, "WITHOUT ROWID"); err != nil {
-		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
+	return do(db)
+}
+
+// notTiny refuses files that are not empty and yet too short for a database: SQLite takes some of them for new ones.
+func notTiny(path string) error {
+	const header = 100
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < header {
+		return errNotADatabase
 	}
 	return nil
 }
@@ -107,13 +134,18 @@ func migrate(ctx context.Context, path string, busy time.Duration) (err error) {
 // recognize refuses a file that is another program's database, and marks a new one.
 func recognize(ctx context.Context, db *sql.DB) error {
 	var id, tables int64
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return fmt.Errorf("reading the file: %w", err)
-	}
-	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master").Scan(&tables); err != nil {
+	// One statement, so that another process which makes the same file at this moment is not seen half done.
+	look := db.QueryRowContext(ctx, "SELECT application_id, (SELECT COUNT(*) FROM sqlite_master) FROM pragma_application_id")
+	if err := look.Scan(&id, &tables); err != nil {
 		return fmt.Errorf("reading the file: %w", err)
 	}
 	switch {
+	case id == applicationID && tables > 0:
+		// Goose takes a table of versions that is damaged for one that is not there.
+		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+goose.DefaultTablename).Scan(&tables); err != nil {
+			return fmt.Errorf("reading the schema's version: %w", err)
+		}
+		return nil
 	case id == applicationID:
 		return nil
 	case id != 0 || tables > 0:
@@ -126,11 +158,9 @@ func recognize(ctx context.Context, db *sql.DB) error {
 }
 
 // dataSource is the URL of a file for database/sql.
-func dataSource(path string, busy time.Duration) string {
+func dataSource(path string, busy time.Duration, pragmas ...string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": {
-			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		},
+		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds())}, pragmas...),
 		"_txlock": {"immediate"},
 	}.Encode()}
 	return u.String()

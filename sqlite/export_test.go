@@ -1,0 +1,44 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/sqlstore"
+)
+
+// Inside lets tests at the connections of an open store.
+type Inside struct{ database *database }
+
+// OpenInside is Open, and also returns what is inside.
+func OpenInside(ctx context.Context, path string, options *Options) (rentroll.Store, Inside, error) {
+	d, err := openDatabase(ctx, path, options)
+	if err != nil {
+		return nil, Inside{}, err
+	}
+	return sqlstore.New(d), Inside{d}, nil
+}
+
+// Writer calls do with the connection that writes, while nobody else has it.
+func (i Inside) Writer(do func(c *sqlite.Conn) error) error { return with(i.database.writer, 1, do) }
+
+// Readers calls do with every connection that reads.
+func (i Inside) Readers(do func(c *sqlite.Conn) error) error {
+	return with(i.database.readers, i.database.opts.Readers, do)
+}
+
+func with(pool chan *connection, n int, do func(c *sqlite.Conn) error) (err error) {
+	for range n {
+		c := <-pool
+		defer func() { pool <- c }() // not before all have been seen
+		c.SetInterrupt(nil)
+		err = errors.Join(err, do(c.Conn))
+	}
+	return err
+}
+
+// Numbered turns the placeholders of a statement into SQLite's.
+var Numbered = numbered

@@ -1,0 +1,146 @@
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	zombiezen "zombiezen.com/go/sqlite"
+
+	"github.com/rentroll/rentroll/internal/sqlstore"
+	"github.com/rentroll/rentroll/sqlite"
+)
+
+// The plans of all statements on the real schema. A statement may not walk through a table, sort what it has read, or
+// find rows of tenants by anything but their tenant, unless it is in one of these tables, with its reason.
+var (
+	mayScan = map[string]string{
+		"planInUse":         "asked when a plan is deleted only: an index by plan would cost every tenant's every change",
+		"listTenants":       "walks the primary key backwards and stops at the page's end; filters look at more",
+		"listPlans":         "there are few plans",
+		"countOperatorKeys": "there are few operator keys",
+	}
+	maySort = map[string]string{
+		"sumRollups": "groups by meter what lies in order of time; a tenant has few meters",
+		"sumEvents":  "likewise, over what is left of a quarter of an hour",
+	}
+
+	// mayRoam are the statements that find rows of tenants across tenants.
+	mayRoam = map[string]string{
+		"listOverdue":       "the sweeper looks through all accounts, a page at a time: an index by these bounds would move with every run",
+		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
+	}
+
+	// platform are the tables that belong to no tenant.
+	platform = []string{"plans", "directory", "users", "operator_keys", "batches"}
+)
+
+var (
+	planScan   = regexp.MustCompile(`^SCAN (\S+)`)
+	planSearch = regexp.MustCompile(`^SEARCH (\S+) USING (.*?)(?: \((.*)\))?( LEFT-JOIN)?$`)
+)
+
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	_, inside := openInside(t, nil)
+	statements := sqlstore.Statements()
+	for _, table := range []map[string]string{mayScan, maySort, mayRoam} {
+		for name := range table {
+			if statements[name] == nil {
+				t.Errorf("there is no statement %s", name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(statements)) {
+		plan := explain(t, inside, statements[name].SQL)
+		for _, wrong := range checkPlan(name, plan) {
+			t.Errorf("%s %s:\n\t%s\nplan:\n\t%s", name, wrong, statements[name].SQL, strings.Join(plan, "\n\t"))
+		}
+	}
+}
+
+// explain returns the steps of a statement's plan.
+func explain(t *testing.T, inside sqlite.Inside, query string) (steps []string) {
+	t.Helper()
+	err := inside.Writer(func(c *zombiezen.Conn) error {
+		stmt, trailing, err := c.PrepareTransient("EXPLAIN QUERY PLAN " + sqlite.Numbered(query))
+		if err != nil {
+			return err
+		}
+		for {
+			more, err := stmt.Step()
+			if err != nil || !more {
+				if trailing > 0 && err == nil {
+					err = fmt.Errorf("there is more than one statement: %d bytes are left", trailing)
+				}
+				return errors.Join(err, stmt.Finalize())
+			}
+			steps = append(steps, stmt.GetText("detail"))
+		}
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return steps
+}
+
+// checkPlan says what a plan does that it may not.
+func checkPlan(name string, plan []string) (wrong []string) {
+	inner := make(map[string]bool) // subqueries: their rows are those of other steps
+	for _, step := range plan {
+		for _, word := range []string{"CO-ROUTINE ", "MATERIALIZE "} {
+			if alias, ok := strings.CutPrefix(step, word); ok {
+				inner[alias] = true
+			}
+		}
+		if scan := planScan.FindStringSubmatch(step); scan != nil && !inner[scan[1]] && mayScan[name] == "" {
+			wrong = append(wrong, "walks through a table: "+step)
+		}
+		if strings.Contains(step, "TEMP B-TREE") && maySort[name] == "" {
+			wrong = append(wrong, "sorts: "+step)
+		}
+		if strings.Contains(step, "AUTOMATIC") {
+			wrong = append(wrong, "makes an index of its own: "+step)
+		}
+		search := planSearch.FindStringSubmatch(step)
+		if search == nil || slices.Contains(platform, search[1]) || mayScan[name] != "" || mayRoam[name] != "" {
+			continue
+		}
+		if !strings.HasPrefix(search[3], "tenant_id=?") {
+			wrong = append(wrong, "finds rows without their tenant: "+step)
+		}
+	}
+	return wrong
+}
+
+// TestPlansOfHotStatements names the index that a statement is made for.
+func TestPlansOfHotStatements(t *testing.T) {
+	t.Parallel()
+	_, inside := openInside(t, nil)
+	for name, want := range map[string]string{
+		"runs.find":         "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id=?)",
+		"accounts.find":     "SEARCH accounts USING PRIMARY KEY (tenant_id=?)",
+		"keyByHash":         "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_2 (tenant_id=? AND hash=?)",
+		"overdueRuns":       "SEARCH runs USING INDEX runs_open (tenant_id=?)",
+		"countOverdueRuns":  "SEARCH runs USING INDEX runs_open (tenant_id=? AND lease_expires_at<?)",
+		"overdueKeys":       "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND expires_at>?)", // which are those not NULL
+		"countExpiredKeys":  "SEARCH api_keys USING COVERING INDEX api_keys_expiring (tenant_id=?",
+		"listRuns":          "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id<?)",
+		"listActiveKeys":    "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (tenant_id=? AND id<?)",
+		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",
+		"listUsersByEmail":  "SEARCH users USING INDEX users_email (email=? AND id<?)",
+		"membershipsOfUser": "SEARCH members USING INDEX members_user (user_id=?)",
+		"sumEvents":         "SEARCH usage_events USING INDEX sqlite_autoindex_usage_events_1 (tenant_id=? AND time>? AND time<?)",
+		"sumRollups":        "SEARCH usage_rollups USING PRIMARY KEY (tenant_id=? AND dimension=? AND bucket>? AND bucket<?)",
+		"lastScanned":       "SEARCH runs USING COVERING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id<?)",
+	} {
+		plan := strings.Join(explain(t, inside, sqlstore.Statements()[name].SQL), "\n")
+		if !strings.Contains(plan, want) {
+			t.Errorf("%s:\n%s\nwant: %s", name, plan, want)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/rentroll/rentroll"
+)
+
+func auditTests() []test {
+	return []test{
+		{"RoundTrip", auditRoundTrip},
+		{"ListNewestFirst", listAudit},
+		{"ListLargeSequences", listAuditLarge},
+		{"OneSequenceOneRow", auditConflict},
+	}
+}
+
+func auditRow(s *scene, tenant rentroll.TenantID, sequence int64) *rentroll.AuditRow {
+	return &rentroll.AuditRow{
+		ID: newID[rentroll.AuditID](s), TenantID: tenant, Sequence: sequence, At: after(1), Actor: "operator:née",
+		Action: "tenant.update", ResourceType: "tenant", ResourceID: tenant.String(),
+		Old: json.RawMessage(`{ "b": 1.0, "a": "ü" }`), New: json.RawMessage(`null`),
+		RequestID: "req-1", IP: "2001:db8::1", UserAgent: "curl/8 „x“",
+	}
+}
+
+func (s *scene) putAudit(rows ...*rentroll.AuditRow) {
+	s.Helper()
+	s.put(func(b *rentroll.Batch) { b.Audit = rows })
+}
+
+func (s *scene) listAudit(f rentroll.AuditFilter) (out []*rentroll.AuditRow) {
+	s.Helper()
+	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+		out, err = r.ListAudit(ctx, f)
+		return err
+	})
+	return out
+}
+
+func auditRoundTrip(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	full, bare := auditRow(s, tenant, 2), auditRow(s, tenant, 1)
+	bare.Old, bare.New, bare.RequestID, bare.IP, bare.UserAgent = nil, nil, "", "", ""
+	complete(s, *full, "Hash", "PreviousHash") // no engine writes them yet
+	s.putAudit(full, bare)
+	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), []*rentroll.AuditRow{full, bare})
+}
+
+func listAudit(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var rows []*rentroll.AuditRow
+	for i := range 5 {
+		rows = append(rows, auditRow(s, tenant, int64(i+1)))
+	}
+	s.putAudit(rows[3], rows[0])
+	s.putAudit(rows[4], rows[1], rows[2])
+	s.putAudit(auditRow(s, newID[rentroll.TenantID](s), 1), auditRow(s, rentroll.PlatformID, 1))
+	slices.Reverse(rows)
+	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), rows)
+	same(s, "its first page", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 2}), rows[:2])
+	same(s, "its second page", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Before: 4, Limit: 2}), rows[2:4])
+	same(s, "what is behind the end", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Before: 1, Limit: 2}), nil)
+}
+
+// listAuditLarge: sequences are ordered as numbers.
+func listAuditLarge(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	nine, ten, huge := auditRow(s, tenant, 9), auditRow(s, tenant, 10), auditRow(s, tenant, 1<<62)
+	s.putAudit(ten, huge, nine)
+	want := []*rentroll.AuditRow{huge, ten, nine}
+	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), want)
+	same(s, "what is below", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Before: 1 << 62, Limit: 10}), want[1:])
+}
+
+func auditConflict(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	row := auditRow(s, tenant, 7)
+	s.putAudit(row)
+	s.refuse(func(b *rentroll.Batch) {
+		b.Audit = []*rentroll.AuditRow{auditRow(s, tenant, 8), auditRow(s, tenant, 7)}
+	})
+	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), []*rentroll.AuditRow{row})
+}
