@@ -53,7 +53,8 @@ type Tx interface {
 	// Load reads all that b names and has not got yet, as it is at this moment, behind the locks.
 	Load(ctx context.Context, b *Batch) error
 
-	// Save writes all changes of b. A row to insert that is there already is ClassConflict.
+	// Save writes all changes of b. A row to insert that is there already is ClassConflict: here or, where the store
+	// collects its writes, at the next Load or Commit.
 	Save(ctx context.Context, b *Batch) error
 
 	// Commit makes the changes durable. When it has returned nil, no failure of the machine undoes them.

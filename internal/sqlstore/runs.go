@@ -155,14 +155,19 @@ var (
 	countOverdueRuns = &Stmt{SQL: `SELECT COUNT(*), CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT),
 		CAST(COALESCE(SUM(tokens_so_far), 0) AS BIGINT)
 		FROM runs WHERE tenant_id = $1 AND status <= 2 AND lease_expires_at <= $2`}
-	listRuns   = runs.query("WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
-	filterRuns = &Stmt{SQL: "SELECT " + names(runs.columns) + " FROM (SELECT " + names(runs.columns) + scannedRuns +
-		`) AS scanned WHERE ($5 = 0 OR status = $5) AND ($6 = '' OR worker_id = $6) AND ($7 IS NULL OR api_key_id = $7)
-		ORDER BY id DESC LIMIT $3`}
-	lastScanned = &Stmt{SQL: "SELECT id FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT 2 OFFSET $3"}
-	loadPayload = &Stmt{SQL: "SELECT kind, body FROM run_payloads WHERE tenant_id = $1 AND run_id = $2"}
-	listWorkers = workers.query("WHERE tenant_id = $1 ORDER BY worker_id")
+	listRuns     = runs.query("WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
+	filterRuns   = filteredRuns("")
+	filterRunsOf = filteredRuns(" AND api_key_id = $7")
+	lastScanned  = &Stmt{SQL: "SELECT id FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT 2 OFFSET $3"}
+	loadPayload  = &Stmt{SQL: "SELECT kind, body FROM run_payloads WHERE tenant_id = $1 AND run_id = $2"}
+	listWorkers  = workers.query("WHERE tenant_id = $1 ORDER BY worker_id")
 )
+
+// filteredRuns reads runs by status and worker, and what else is asked for.
+func filteredRuns(more string) *Stmt {
+	return &Stmt{SQL: "SELECT " + names(runs.columns) + " FROM (SELECT " + names(runs.columns) + scannedRuns +
+		") AS scanned WHERE ($5 = 0 OR status = $5) AND ($6 = '' OR worker_id = $6)" + more + " ORDER BY id DESC LIMIT $3"}
+}
 
 // askRuns loads the open runs whose lease has run out, and the first whose has not.
 func askRuns(b *rentroll.Batch, requests []*Request) []*Request {
@@ -227,12 +232,17 @@ func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentro
 				a.Int(stateNumber(f.Status))
 			}
 			a.Text(f.WorkerID)
-			bindNullID(a, f.APIKeyID)
+			if !f.APIKeyID.IsZero() {
+				a.ID(f.APIKeyID)
+			}
 		},
 		Scan: runs.found(func(_ rentroll.RunRef, run *rentroll.Run) { out.Runs = append(out.Runs, run) }),
 	}
-	if plain {
+	switch {
+	case plain:
 		request.Stmt = listRuns
+	case !f.APIKeyID.IsZero():
+		request.Stmt = filterRunsOf
 	}
 	if err := r.session.Run(ctx, request); err != nil {
 		return out, err

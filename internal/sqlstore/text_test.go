@@ -16,16 +16,16 @@ import (
 func TestSplitStatements(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
-		"":                                   nil,
-		" \n\n":                              nil,
-		";\n":                                nil,
-		"A":                                  {"A"},
-		"A;\n":                               {"A"},
-		"A;\nB;\n":                           {"A", "B"},
-		"A;\nB":                              {"A", "B"},
+		"":                                    nil,
+		" \n\n":                               nil,
+		";\n":                                 nil,
+		"A":                                   {"A"},
+		"A;\n":                                {"A"},
+		"A;\nB;\n":                            {"A", "B"},
+		"A;\nB":                               {"A", "B"},
 		"-- why\nA (\n  x, -- a; b\n y\n);\n": {"-- why\nA (\n  x, -- a; b\n y\n)"},
-		"A;\n\n-- then\n\nB;\n\n":            {"A", "-- then\n\nB"},
-		"A ';' B;\n":                         {"A ';' B"},
+		"A;\n\n-- then\n\nB;\n\n":             {"A", "-- then\n\nB"},
+		"A ';' B;\n":                          {"A ';' B"},
 	} {
 		if diff := cmp.Diff(want, splitStatements(text)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
