@@ -12,7 +12,7 @@ FUZZTIME ?= 10s
 FUZZBUDGET ?= 0
 # Which benchmarks, and how long each.
 BENCH ?= .
-BENCHTIME ?= 1s
+BENCHTIME ?= 0.3s
 # How long the long simulation goes on, and where from (empty: a new seed, which is printed).
 SIMTIME ?= 10m
 SEED ?=
@@ -59,8 +59,9 @@ sim: ## The seeded simulation for SIMTIME, from SEED
 	SIM_DURATION='$(SIMTIME)' SIM_SEED='$(SEED)' $(GO) test -count=1 -timeout 0 -v $(TESTFLAGS) ./internal/simtest/...
 
 .PHONY: bench
-bench: ## The benchmarks with their baselines, in one run
+bench: ## The benchmarks, then the comparison with baselines, which writes bench/README.md
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem -timeout 30m ./bench/...
+	$(GO) run ./bench -readme bench/README.md
 
 .PHONY: lint
 lint: $(GOLANGCI) ## Formatting, vet and linters; changes nothing

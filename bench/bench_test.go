@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rentroll/rentroll"
 	"zombiezen.com/go/sqlite"
+
+	"github.com/rentroll/rentroll"
 )
 
 // TestRunColumns keeps the bulk inserts to the columns that the engine writes.
@@ -120,10 +121,10 @@ func eachLoad(b *testing.B, do func(ctx context.Context, e *rentroll.Engine, f *
 	if err != nil {
 		b.Fatal(err)
 	}
+	engine := onCopy(b, f)
 	for _, tenants := range tenantCounts {
 		for _, callers := range callerCounts {
 			b.Run(fmt.Sprintf("tenants=%d/callers=%d", tenants, callers), func(b *testing.B) {
-				engine := onCopy(b, f)
 				spread(b, callers, func(c *caller) error { return do(b.Context(), engine, f, c.random.IntN(tenants)) })
 			})
 		}
@@ -251,9 +252,9 @@ func BenchmarkListRuns(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for page, cursor := range map[string]string{"page=1": "", "page=5000": cursor} {
-		b.Run(page, func(b *testing.B) {
-			spread(b, 1, func(*caller) error { return listPage(b.Context(), engine, f.tenants[0], cursor) })
+	for _, page := range []struct{ name, cursor string }{{"page=1", ""}, {"page=5000", cursor}} {
+		b.Run(page.name, func(b *testing.B) {
+			spread(b, 1, func(*caller) error { return listPage(b.Context(), engine, f.tenants[0], page.cursor) })
 		})
 	}
 }
@@ -264,10 +265,9 @@ func BenchmarkBesideFlood(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	engine := onCopy(b, f)
 	for _, flooding := range []int{0, floodCallers} {
 		b.Run(fmt.Sprintf("flooding=%d", flooding), func(b *testing.B) {
-			engine := onCopy(b, f)
-			b.ResetTimer()
 			others, _, err := besideFlood(b.Context(), engine, f, time.Duration(b.N)*30*time.Microsecond, 0, flooding)
 			if err != nil {
 				b.Fatal(err)

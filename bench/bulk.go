@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rentroll/rentroll"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/rentroll/rentroll"
 )
 
 // bulkRows is how many rows a transaction of the bare bulk insert holds.

@@ -98,10 +98,10 @@ func (s settings) profile(name string, f func() error) (err error) {
 	if s.profiles == "" {
 		return f()
 	}
-	if err := os.MkdirAll(s.profiles, 0o755); err != nil {
+	if err := os.MkdirAll(s.profiles, 0o750); err != nil {
 		return fmt.Errorf("profiles: %w", err)
 	}
-	file, err := os.Create(filepath.Join(s.profiles, name+".pprof"))
+	file, err := os.Create(filepath.Join(s.profiles, name+".pprof")) //nolint:gosec // the folder is a flag
 	if err != nil {
 		return fmt.Errorf("profiles: %w", err)
 	}

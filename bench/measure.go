@@ -124,9 +124,9 @@ func (c *comparison) median(arm int, figure func(result) float64) float64 {
 	return c.over(func(row []result) float64 { return figure(row[arm]) })
 }
 
-// ratio is the median, over the rounds, of the rate of one arm by that of another.
-func (c *comparison) ratio(arm, by int) float64 {
-	return c.over(func(row []result) float64 { return row[arm].rate() / row[by].rate() })
+// ratio is the median, over the rounds, of the rate of the first arm by that of another.
+func (c *comparison) ratio(by int) float64 {
+	return c.over(func(row []result) float64 { return row[0].rate() / row[by].rate() })
 }
 
 func (c *comparison) over(figure func(row []result) float64) float64 {

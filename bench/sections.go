@@ -82,21 +82,21 @@ func writes(ctx context.Context, s settings, emit func(line), what string, do wo
 			busy := callers >= 256
 			l := line{what: what, load: load(callers, tenants)}
 			l.figure = fmt.Sprintf("%s, p50 %s, p99 %s", perSecond(c.rate(0)), micros(c.latency(0, 0.5)), micros(c.latency(0, 0.99)))
-			l.by, l.ratio = "a transaction a call: "+perSecond(c.rate(1)), times(c.ratio(0, 1))
+			l.by, l.ratio = "a transaction a call: "+perSecond(c.rate(1)), times(c.ratio(1))
 			if busy && bulkTarget == 1 && tenants > 1 {
-				l.target, l.met = "≥ 7", atLeast(c.ratio(0, 1), targetCalls)
+				l.target, l.met = "≥ 7", atLeast(c.ratio(1), targetCalls)
 			}
 			emit(l)
 			if !busy {
 				continue
 			}
-			l = line{what: what, load: load(callers, tenants), by: "bare bulk inserts: " + perSecond(c.rate(2)), ratio: times(c.ratio(0, 2))}
+			l = line{what: what, load: load(callers, tenants), by: "bare bulk inserts: " + perSecond(c.rate(2)), ratio: times(c.ratio(2))}
 			switch {
 			case tenants > 1 && bulkTarget == 1:
 				spread[callers] = c.rate(0)
-				l.target, l.met = "≥ 0.8", atLeast(c.ratio(0, 2), targetBulk)
+				l.target, l.met = "≥ 0.8", atLeast(c.ratio(2), targetBulk)
 			case tenants > 1 && bulkTarget > 0:
-				l.target, l.met = "≥ 0.3", atLeast(c.ratio(0, 2), bulkTarget)
+				l.target, l.met = "≥ 0.3", atLeast(c.ratio(2), bulkTarget)
 			}
 			emit(l)
 			if tenants == 1 && bulkTarget == 1 {

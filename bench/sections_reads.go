@@ -171,8 +171,8 @@ func besideFlood(ctx context.Context, e *rentroll.Engine, f *fixture, long, paus
 	_, err = measure(ctx, len(f.tenants)-1, long, func(ctx context.Context, c *caller) (int, error) {
 		start := time.Now()
 		if pause > 0 { // its turn, evenly spread; a call that comes late because the one before was slow has waited, too
-			n := time.Duration(len(latencies[c.number]))
-			start = began.Add(n*pause + pause*time.Duration(c.number)/time.Duration(len(latencies)))
+			turns := float64(len(latencies[c.number])) + float64(c.number)/float64(len(latencies))
+			start = began.Add(time.Duration(turns * float64(pause)))
 			time.Sleep(time.Until(start))
 		}
 		err := createRun(ctx, e, f.tenants[c.number+1])
@@ -193,7 +193,7 @@ func memory(ctx context.Context, _ settings, emit func(line)) error {
 	if err != nil {
 		return fmt.Errorf("memory: %w", err)
 	}
-	child := exec.CommandContext(ctx, program, "-child-memory")
+	child := exec.CommandContext(ctx, program, "-child-memory") //nolint:gosec // it is this program itself
 	child.Stderr = os.Stderr
 	out, err := child.Output()
 	if err != nil {
@@ -249,6 +249,6 @@ func memoryChild(ctx context.Context, out io.Writer) error {
 	})
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	fmt.Fprintf(out, "%d %d\n", peakMemory()>>20, m.HeapSys>>20)
-	return err
+	_, printErr := fmt.Fprintf(out, "%d %d\n", peakMemory()>>20, m.HeapSys>>20)
+	return errors.Join(err, printErr)
 }

@@ -64,7 +64,7 @@ const (
 
 // write replaces the table in a file.
 func (t *table) write(path, caption string) error {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // the file is a flag
 	if err != nil {
 		return fmt.Errorf("table: %w", err)
 	}

@@ -33,7 +33,7 @@ func conforms(s *server, method, path string, r *reply) string {
 	}
 	for name := range r.header {
 		switch name {
-		case "Etag", "Idempotency-Replayed", "Retry-After", "Www-Authenticate":
+		case "Etag", "Location", "Idempotency-Replayed", "Retry-After", "Www-Authenticate":
 			found := false
 			for documented := range response.Headers {
 				found = found || strings.EqualFold(documented, name)

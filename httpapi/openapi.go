@@ -45,6 +45,7 @@ type route struct {
 	patch       bool            // the body is a merge patch
 	makes       bool            // answers 201 where there was no such object before
 	replays     bool            // says where it repeats an earlier answer, without an idempotency key too
+	located     bool            // the answer says where what was made can be read
 	tagged      bool            // the answer is one object and carries its ETag
 	conditional bool            // honors If-Match
 	codes       []rentroll.Code // beside those that the fields above give rise to
@@ -205,6 +206,9 @@ func (s *server) document(r route, params, body reflect.Type) {
 	}
 	if once || r.replays {
 		success.Headers["Idempotency-Replayed"] = header("`true` where the answer repeats an earlier one, so that nothing was done now.")
+	}
+	if r.located {
+		success.Headers["Location"] = header("Where what was made can be read.")
 	}
 	if r.tagged {
 		success.Headers["ETag"] = header("The version of the object, for If-Match and If-None-Match.")

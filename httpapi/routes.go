@@ -24,7 +24,7 @@ func (s *server) routes() {
 func (s *server) tenantRoutes() {
 	add(s, route{
 		at: "POST /v1/tenants", id: "createTenant", does: "Create a tenant", needs: needsOperator, status: http.StatusCreated,
-		body: needsBody, tagged: true, codes: codes{rentroll.CodeAlreadyExists, rentroll.CodeUnknownPlan},
+		body: needsBody, located: true, tagged: true, codes: codes{rentroll.CodeAlreadyExists, rentroll.CodeUnknownPlan},
 	}, createTenant)
 	add(s, route{at: "GET /v1/tenants", id: "listTenants", does: "List tenants, newest first", needs: needsOperator}, listTenants)
 	add(s, route{
@@ -70,7 +70,7 @@ func (s *server) tenantRoutes() {
 func (s *server) peopleRoutes() {
 	add(s, route{
 		at: "POST /v1/users", id: "createUser", does: "Create a user", needs: needsOperator, status: http.StatusCreated,
-		body: needsBody, tagged: true, codes: codes{rentroll.CodeAlreadyExists},
+		body: needsBody, located: true, tagged: true, codes: codes{rentroll.CodeAlreadyExists},
 	}, createUser)
 	add(s, route{at: "GET /v1/users", id: "listUsers", does: "List users, newest first", needs: needsOperator}, listUsers)
 	add(s, route{at: "GET /v1/users/{user}", id: "getUser", does: "Read a user", needs: needsOperator, tagged: true}, getUser)
@@ -98,7 +98,7 @@ func (s *server) peopleRoutes() {
 
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/api-keys", id: "createAPIKey", does: "Make an API key", more: aboutSecrets,
-		needs: rentroll.PermKeyManage, status: http.StatusCreated, body: needsBody, tagged: true,
+		needs: rentroll.PermKeyManage, status: http.StatusCreated, body: needsBody, located: true, tagged: true,
 		codes: codes{rentroll.CodeQuotaExceeded},
 	}, createAPIKey)
 	add(s, route{
@@ -123,7 +123,7 @@ func (s *server) peopleRoutes() {
 func (s *server) runRoutes() {
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run, or deny it", more: aboutAdmission,
-		needs: rentroll.PermRunCreate, status: http.StatusCreated, body: needsBody, tagged: true,
+		needs: rentroll.PermRunCreate, status: http.StatusCreated, body: needsBody, located: true, tagged: true,
 		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled},
 	}, createRun)
 	add(s, route{

@@ -36,6 +36,11 @@ func (planLimits) Schema(huma.Registry) *huma.Schema { return limitsSchema(true,
 // Schema describes a payload: any JSON.
 func (payload) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 
+// Schema describes a body that has nothing to say.
+func (none) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false, Description: "Nothing, or an empty object."}
+}
+
 // Schema describes when a period ends.
 func (resetTime) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true}
@@ -198,6 +203,9 @@ func newRegistry() huma.Registry {
 // schemaName names schemas as their types are named, and pages of X as XPage.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	if item, ok := strings.CutPrefix(name, "List"); ok && strings.HasPrefix(t.Name(), "List[") {
 		return item + "Page"
 	}

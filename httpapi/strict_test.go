@@ -253,23 +253,25 @@ func TestPathsAreStrict(t *testing.T) {
 		a := f.ask(s, operatorSecret)
 		op := documented(doc, a.method, a.path)
 		template, parts := strings.Split(op.Path, "/"), strings.Split(a.path, "/")
-		for i, place := range template {
-			// What a PUT names is made; all that can be wrong with it is its form.
-			if !strings.HasPrefix(place, "{") || strings.HasPrefix(s.at, "PUT") && place != "{tenant}" {
-				continue
+		w.unchanged(func() {
+			for i, place := range template {
+				// What a PUT names is made; all that can be wrong with it is its form.
+				if !strings.HasPrefix(place, "{") || strings.HasPrefix(s.at, "PUT") && place != "{tenant}" {
+					continue
+				}
+				for _, value := range []string{
+					"nobody", "run_01kaqt4b0mepta2m8v5k7n3c1d", "ten_01kaqt3x4heyr9b1c6x8m6zr0c", "usr_01kaqt41n2f4tbnk2x8m6zr0ce",
+					"key_01kaqt45v8fmt8e4h1x9d3w7qa", "ten_00000000000000000000000000", "ten_00000000000000000000000001", "me",
+					"a%00b", "%ff%fe", "..%2f..", "%20", strings.Repeat("x", 500), "ACME", "'; DROP TABLE runs; --",
+				} {
+					changed := slices.Clone(parts)
+					changed[i] = strings.ReplaceAll(value, " ", "%20")
+					again := a
+					again.path = strings.Join(changed, "/")
+					w.send(again).refused(rentroll.CodeNotFound)
+				}
 			}
-			for _, value := range []string{
-				"nobody", "run_01kaqt4b0mepta2m8v5k7n3c1d", "ten_01kaqt3x4heyr9b1c6x8m6zr0c", "usr_01kaqt41n2f4tbnk2x8m6zr0ce",
-				"key_01kaqt45v8fmt8e4h1x9d3w7qa", "ten_00000000000000000000000000", "ten_00000000000000000000000001", "me",
-				"a%00b", "%ff%fe", "..%2f..", "%20", strings.Repeat("x", 500), "ACME", "'; DROP TABLE runs; --",
-			} {
-				changed := slices.Clone(parts)
-				changed[i] = strings.ReplaceAll(value, " ", "%20")
-				again := a
-				again.path = strings.Join(changed, "/")
-				w.unchanged(func() { w.send(again).refused(rentroll.CodeNotFound) })
-			}
-		}
+		})
 	}
 	for _, name := range []string{"a%00b", "%20", "-x", strings.Repeat("x", 51), "%ff"} {
 		w.operator("PUT", "/v1/plans/"+name, `{"limits":{}}`).refused(rentroll.CodeValidationFailed, "name")

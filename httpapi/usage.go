@@ -11,8 +11,8 @@ import (
 	"github.com/rentroll/rentroll"
 )
 
-// usageFields are the fields of one event. Each is absent where the body is a list of events.
-type usageFields struct {
+// usageEvent is one event as callers describe it. All fields are absent where the body is a list of events.
+type usageEvent struct {
 	Meter    *string        `json:"meter" nullable:"false" pattern:"^[a-z][a-z0-9_.]{0,99}$" example:"documents"`
 	Amount   *int64         `json:"amount" nullable:"false" minimum:"0" maximum:"1000000000000" example:"3"`
 	Unit     *string        `json:"unit,omitempty" minLength:"1" maxLength:"50" example:"pages" doc:"Fixed by the meter's first event; default the meter's, count for a new one"`
@@ -25,14 +25,14 @@ type usageFields struct {
 }
 
 // empty reports whether no field was given.
-func (f *usageFields) empty() bool {
+func (f *usageEvent) empty() bool {
 	return f.Meter == nil && f.Amount == nil && f.Unit == nil && f.Time == nil && f.WorkerID == nil &&
 		f.APIKeyID.IsZero() && f.RunID.IsZero() && f.EventID == nil && f.Metadata == nil
 }
 
 // params checks what the engine could not see: that what has no default is there, and that what is there is not taken
 // for absent.
-func (f *usageFields) params(at string, bad *fieldErrors) rentroll.UsageParams {
+func (f *usageEvent) params(at string, bad *fieldErrors) rentroll.UsageParams {
 	p := rentroll.UsageParams{
 		APIKeyID: f.APIKeyID, RunID: f.RunID, Metadata: json.RawMessage(f.Metadata),
 		Unit: bad.word(join(at, "unit"), f.Unit), WorkerID: bad.word(join(at, "worker_id"), f.WorkerID),
@@ -59,14 +59,14 @@ func (f *usageFields) params(at string, bad *fieldErrors) rentroll.UsageParams {
 
 // recordUsageBody is one event, or a list of events.
 type recordUsageBody struct {
-	usageFields
+	usageEvent
 
-	Events []usageFields `json:"events"`
+	Events []usageEvent `json:"events"`
 }
 
 // Schema describes the two forms.
 func (recordUsageBody) Schema(r huma.Registry) *huma.Schema {
-	event := r.Schema(reflect.TypeFor[usageFields](), true, "")
+	event := r.Schema(reflect.TypeFor[usageEvent](), true, "")
 	low, high := 1, rentroll.MaxUsageBatch
 	batch := &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"events"}, AdditionalProperties: false,
@@ -80,13 +80,13 @@ func (recordUsageBody) Schema(r huma.Registry) *huma.Schema {
 func recordUsage(c *call, p *ofTenantOnce, b *recordUsageBody) (*rentroll.UsageReceipt, error) {
 	var bad fieldErrors
 	if b.Events == nil {
-		one := b.usageFields.params("", &bad)
+		one := b.usageEvent.params("", &bad)
 		if err := invalid(bad...); err != nil {
 			return nil, err
 		}
 		return recordOne(c, p.Key, one)
 	}
-	if !b.usageFields.empty() {
+	if !b.usageEvent.empty() {
 		bad.add("events", "must stand alone, without the fields of a single event")
 	}
 	events := make([]rentroll.UsageParams, 0, len(b.Events))

@@ -20,7 +20,9 @@ const introduction = `Rentroll holds the tenants, plans, members and API keys of
 
 **Strictness.** Unknown, doubled or differently cased names, wrong types and unknown query parameters are refused, and then nothing has changed.
 
-**Refusals** are ` + "`application/problem+json`" + ` (RFC 9457): branch on ` + "`code`" + `, never on texts. All codes are explained at [/docs/errors](/docs/errors).`
+**Refusals** are ` + "`application/problem+json`" + ` (RFC 9457): branch on ` + "`code`" + `, never on texts. All codes are explained at [/docs/errors](/docs/errors).
+
+**Tracing.** Every answer carries ` + "`X-Request-Id`" + `: the request's own where it has one of up to 128 printable characters, else a new one. The server's log and the audit have it.`
 
 const (
 	aboutPatch = "The body is a JSON merge patch (RFC 7396): what is absent stays, `null` removes, objects are merged. " +

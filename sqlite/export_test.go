@@ -31,11 +31,14 @@ func (i Inside) Readers(do func(c *sqlite.Conn) error) error {
 }
 
 func with(pool chan *connection, n int, do func(c *sqlite.Conn) error) (err error) {
-	for range n {
-		c := <-pool
-		defer func() { pool <- c }() // not before all have been seen
-		c.SetInterrupt(nil)
-		err = errors.Join(err, do(c.Conn))
+	taken := make([]*connection, n)
+	for i := range taken {
+		taken[i] = <-pool
+		taken[i].SetInterrupt(nil)
+		err = errors.Join(err, do(taken[i].Conn))
+	}
+	for _, c := range taken { // not before all have been seen
+		pool <- c
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func fullThenFree(ctx context.Context, e *rentroll.Engine, tenant rentroll.Tenan
 	for range 3 {
 		_, err := fill(ctx, e, tenant)
 		if !errors.Is(err, rentroll.CodeUnavailable) || !strings.Contains(err.Error(), reason) {
-			return fmt.Errorf("while it is full: got %w, want %s because %s", err, rentroll.CodeUnavailable, reason)
+			return fmt.Errorf("while it is full: got %w, want it to be unavailable because %s", err, reason)
 		}
 		if err := whole(ctx, e, tenant); err != nil {
 			return fmt.Errorf("while it is full: %w", err)

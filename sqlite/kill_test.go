@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -35,7 +36,7 @@ func TestKill(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	seed := rand.Uint64() //nolint:gosec // printed, to be used again
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	all := answered{runs: make(map[string]int64)}
@@ -55,7 +56,8 @@ func killAfter(t *testing.T, path string, operations int, all *answered) (n int)
 	cmd := child(t, "work", path)
 	lines, _ := start(t, cmd)
 	for lines.Scan() {
-		if n++; n == operations {
+		n++
+		if n == operations {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}

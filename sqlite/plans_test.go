@@ -97,7 +97,7 @@ func checkPlan(name string, plan []string) (wrong []string) {
 				inner[alias] = true
 			}
 		}
-		if scan := planScan.FindStringSubmatch(step); scan != nil && !inner[scan[1]] && mayScan[name] == "" {
+		if scan := planScan.FindStringSubmatch(step); len(scan) > 0 && !inner[scan[1]] && mayScan[name] == "" {
 			wrong = append(wrong, "walks through a table: "+step)
 		}
 		if strings.Contains(step, "TEMP B-TREE") && maySort[name] == "" {
@@ -107,7 +107,7 @@ func checkPlan(name string, plan []string) (wrong []string) {
 			wrong = append(wrong, "makes an index of its own: "+step)
 		}
 		search := planSearch.FindStringSubmatch(step)
-		if search == nil || slices.Contains(platform, search[1]) || mayScan[name] != "" || mayRoam[name] != "" {
+		if len(search) == 0 || slices.Contains(platform, search[1]) || mayScan[name] != "" || mayRoam[name] != "" {
 			continue
 		}
 		if !strings.HasPrefix(search[3], "tenant_id=?") {

@@ -176,8 +176,7 @@ func classify(ctx context.Context, op string, err error) error {
 
 // codeOf returns SQLite's primary code of an error, be it one of the connections or of the migrations' driver.
 func codeOf(err error) sqlite.ResultCode {
-	var e *driver.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
 		return sqlite.ResultCode(e.Code()).ToPrimary()
 	}
 	return sqlite.ErrCode(err).ToPrimary()

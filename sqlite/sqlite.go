@@ -19,6 +19,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver that runs migrations; it is the library that the connections use, too
+	"zombiezen.com/go/sqlite"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/sqlstore"
@@ -101,26 +102,42 @@ func migrate(ctx context.Context, path string, busy time.Duration) error {
 	if err := notTiny(path); err != nil {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	}
-	if err := through(dataSource(path, busy), func(db *sql.DB) error { return recognize(ctx, db) }); err != nil {
-		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
-	}
+	look := func(db *sql.DB) error { return recognize(ctx, db) }
 	up := func(db *sql.DB) error { return sqlstore.Migrate(ctx, db, goose.DialectSQLite3, "WITHOUT ROWID") }
-	if err := through(dataSource(path, busy, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), up); err != nil {
+	err := through(ctx, busy, dataSource(path, busy), look)
+	if err == nil {
+		err = through(ctx, busy, dataSource(path, busy, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), up)
+	}
+	if err != nil {
 		return fmt.Errorf("sqlite: %s: %w", path, explain(err))
 	}
 	return nil
 }
 
-// through calls do with a connection of database/sql.
-func through(source string, do func(db *sql.DB) error) (err error) {
-	db, err := sql.Open("sqlite", source)
-	if err != nil {
-		return err
+// through calls do with a connection of database/sql. Where two processes make one file at once, SQLite does not wait
+// for the lock in which its journal mode is changed, though it waits for every other: it is tried again, for as long.
+func through(ctx context.Context, busy time.Duration, source string, do func(db *sql.DB) error) error {
+	ctx, cancel := context.WithTimeout(ctx, busy)
+	defer cancel()
+	for {
+		db, err := sql.Open("sqlite", source)
+		if err != nil {
+			return err
+		}
+		db.SetMaxOpenConns(1)
+		err = errors.Join(do(db), db.Close())
+		if codeOf(err) != sqlite.ResultBusy || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-ctx.Done():
+		}
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(1)
-	return do(db)
 }
+
+// busyPause is how long to wait before a lock is asked for again.
+const busyPause = 10 * time.Millisecond
 
 // notTiny refuses files that are not empty and yet too short for a database: SQLite takes some of them for new ones.
 func notTiny(path string) error {

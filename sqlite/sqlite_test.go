@@ -14,7 +14,7 @@ import (
 	"github.com/rentroll/rentroll/storetest"
 )
 
-func open(t testing.TB) rentroll.Store {
+func open[T testing.TB](t T) rentroll.Store {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "rentroll.db"), nil)
 	if err != nil {
@@ -26,11 +26,11 @@ func open(t testing.TB) rentroll.Store {
 // TestStore asks of this store what is asked of every store.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) rentroll.Store { return open(t) })
+	storetest.Run(t, open[*testing.T])
 }
 
 func BenchmarkStore(b *testing.B) {
-	storetest.Benchmark(b, func(b *testing.B) rentroll.Store { return open(b) })
+	storetest.Benchmark(b, open[*testing.B])
 }
 
 // openInside opens a new file and its connections.

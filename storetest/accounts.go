@@ -72,10 +72,18 @@ func listOverdue(s *scene) {
 		lease, key time.Time
 		due        bool
 	}{
-		{}, {lease: after(1)}, {key: after(1)}, {lease: after(1), key: after(1)},
-		{lease: instant, due: true}, {key: instant, due: true}, {lease: after(-1), due: true}, {key: after(-1), due: true},
-		{lease: after(-1), key: after(1), due: true}, {lease: after(1), key: after(-1), due: true},
-		{lease: after(-1), key: after(-1), due: true}, {lease: after(1)},
+		{},
+		{lease: after(1)},
+		{key: after(1)},
+		{lease: after(1), key: after(1)},
+		{lease: instant, due: true},
+		{key: instant, due: true},
+		{lease: after(-1), due: true},
+		{key: after(-1), due: true},
+		{lease: after(-1), key: after(1), due: true},
+		{lease: after(1), key: after(-1), due: true},
+		{lease: after(-1), key: after(-1), due: true},
+		{lease: after(1)},
 	} {
 		a := fullAccount(s)
 		a.NextLeaseExpiry, a.NextKeyExpiry = c.lease, c.key

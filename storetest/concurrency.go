@@ -186,8 +186,7 @@ func (s *scene) closing() <-chan error {
 		ctx, cancel := context.WithTimeout(s.Context(), time.Millisecond)
 		err := s.store.View(ctx, func(rentroll.Reader) error { return nil })
 		cancel()
-		var e *rentroll.StoreError
-		if errors.As(err, &e) {
+		if _, refused := errors.AsType[*rentroll.StoreError](err); refused {
 			return closed
 		}
 	}
@@ -197,7 +196,7 @@ func (s *scene) closing() <-chan error {
 func stillOpen(closed <-chan error) error {
 	select {
 	case err := <-closed:
-		return fmt.Errorf("the store closed, with %v, while it was in use", err) //nolint:errorlint // nil, mostly
+		return errors.Join(errors.New("the store closed while it was in use"), err)
 	case <-time.After(20 * time.Millisecond):
 		return nil
 	}

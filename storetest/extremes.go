@@ -231,7 +231,7 @@ func timesAreInUTC(s *scene) {
 	r := fullRun(s)
 	zone := time.FixedZone("odd", -3*60*60-25*60-45)
 	r.CreatedAt = time.Date(2026, 1, 1, 0, 30, 0, 999, zone)
-	r.StartedAt = ptr(time.Date(2026, 1, 1, 0, 30, 0, 1999, zone))
+	r.StartedAt = new(time.Date(2026, 1, 1, 0, 30, 0, 1999, zone))
 	runs.put(s, r)
 	got := get(s, runRows, runRef(r))
 	if want := r.CreatedAt.UTC().Truncate(time.Microsecond); got.CreatedAt != want { // == compares the zone, too

@@ -18,8 +18,8 @@ func fullKey(s *scene) *rentroll.APIKey {
 	k := keyOf(s, s.tenant())
 	k.UserID, k.Family, k.RotatedTo = newID[rentroll.UserID](s), newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)
 	k.AllowedWorkers = []string{"writer", "b.c-d_e", "writer"}
-	k.RateLimitRPM, k.MaxConcurrentRuns, k.MaxTokensPerMonth = ptr[int64](1), ptr[int64](0), ptr[int64](1e12)
-	k.ExpiresAt, k.RevokedAt, k.RevokedReason = ptr(after(2)), ptr(after(3)), "leaked on „GitHub“"
+	k.RateLimitRPM, k.MaxConcurrentRuns, k.MaxTokensPerMonth = new(int64(1)), new(int64(0)), new(int64(1e12))
+	k.ExpiresAt, k.RevokedAt, k.RevokedReason = new(after(2)), new(after(3)), "leaked on „GitHub“"
 	k.Status = rentroll.KeyRevoked
 	return k
 }
@@ -158,9 +158,9 @@ func (s *scene) newKey(tenant rentroll.TenantID, status rentroll.KeyStatus, expi
 
 func listActiveKeys(s *scene) {
 	tenant := s.tenant()
-	s.newKey(tenant, rentroll.KeyActive, ptr(instant)) // expires at the very instant: not active any more
-	s.newKey(tenant, rentroll.KeyActive, ptr(after(-1)))
-	later := s.newKey(tenant, rentroll.KeyActive, ptr(after(1)))
+	s.newKey(tenant, rentroll.KeyActive, new(instant)) // expires at the very instant: not active any more
+	s.newKey(tenant, rentroll.KeyActive, new(after(-1)))
+	later := s.newKey(tenant, rentroll.KeyActive, new(after(1)))
 	s.newKey(tenant, rentroll.KeyRevoked, nil)
 	never := s.newKey(tenant, rentroll.KeyActive, nil)
 	s.newKey(tenant, rentroll.KeyExpired, nil)
@@ -176,12 +176,12 @@ func listActiveKeys(s *scene) {
 
 func countExpiredKeys(s *scene) {
 	tenant := s.tenant()
-	for _, at := range []*time.Time{ptr(after(-1)), ptr(instant), ptr(after(1)), nil} {
+	for _, at := range []*time.Time{new(after(-1)), new(instant), new(after(1)), nil} {
 		s.newKey(tenant, rentroll.KeyActive, at)
 		s.newKey(tenant, rentroll.KeyExpired, at)
 		s.newKey(tenant, rentroll.KeyRevoked, at)
 	}
-	s.newKey(s.tenant(), rentroll.KeyActive, ptr(instant))
+	s.newKey(s.tenant(), rentroll.KeyActive, new(instant))
 	for at, want := range map[time.Time]int64{after(-2): 0, after(-1): 1, instant: 2, after(1): 3, after(1e9): 3} {
 		s.view(func(ctx context.Context, r rentroll.Reader) error {
 			n, err := r.CountExpiredKeys(ctx, tenant, at)
@@ -201,14 +201,14 @@ func (s *scene) overdueKeys(tenant rentroll.TenantID) (*rentroll.OverdueKeys, *r
 
 func overdueKeys(s *scene) {
 	tenant := s.tenant()
-	s.newKey(tenant, rentroll.KeyActive, ptr(after(9)))
-	second := s.newKey(tenant, rentroll.KeyActive, ptr(instant))
-	s.newKey(tenant, rentroll.KeyActive, ptr(after(5)))
-	first := s.newKey(tenant, rentroll.KeyActive, ptr(after(-7)))
+	s.newKey(tenant, rentroll.KeyActive, new(after(9)))
+	second := s.newKey(tenant, rentroll.KeyActive, new(instant))
+	s.newKey(tenant, rentroll.KeyActive, new(after(5)))
+	first := s.newKey(tenant, rentroll.KeyActive, new(after(-7)))
 	s.newKey(tenant, rentroll.KeyActive, nil)
-	s.newKey(tenant, rentroll.KeyRevoked, ptr(after(-8)))
-	s.newKey(tenant, rentroll.KeyExpired, ptr(after(-9)))
-	s.newKey(s.tenant(), rentroll.KeyActive, ptr(after(-9)))
+	s.newKey(tenant, rentroll.KeyRevoked, new(after(-8)))
+	s.newKey(tenant, rentroll.KeyExpired, new(after(-9)))
+	s.newKey(s.tenant(), rentroll.KeyActive, new(after(-9)))
 	answer, b := s.overdueKeys(tenant)
 	want := &rentroll.OverdueKeys{Keys: []*rentroll.APIKey{first, second}, Next: after(5)}
 	same(s, "the answer", answer, want)
@@ -221,7 +221,7 @@ func overdueNoKeys(s *scene) {
 	tenant := s.tenant()
 	answer, _ := s.overdueKeys(tenant)
 	same(s, "the answer without keys", answer, &rentroll.OverdueKeys{})
-	s.newKey(tenant, rentroll.KeyActive, ptr(after(1)))
+	s.newKey(tenant, rentroll.KeyActive, new(after(1)))
 	answer, _ = s.overdueKeys(tenant)
 	same(s, "the answer without expired keys", answer, &rentroll.OverdueKeys{Next: after(1)})
 }
@@ -231,7 +231,7 @@ func overdueManyKeys(s *scene) {
 	s.put(func(b *rentroll.Batch) {
 		for i := range rentroll.MaxOverdue + 3 {
 			k := keyOf(s, tenant)
-			k.ExpiresAt = ptr(after(-2000 + i))
+			k.ExpiresAt = new(after(-2000 + i))
 			b.Keys.Put(keyRef(k), k)
 		}
 	})
@@ -247,7 +247,7 @@ func overdueManyKeys(s *scene) {
 
 // overdueChangedKeys: rows that the batch has changed stay as it changed them.
 func overdueChangedKeys(s *scene) {
-	k := s.newKey(s.tenant(), rentroll.KeyActive, ptr(instant))
+	k := s.newKey(s.tenant(), rentroll.KeyActive, new(instant))
 	tx, b := s.claim()
 	b.Keys.Want(keyRef(k))
 	s.must(tx.Load(s.Context(), b))

@@ -20,7 +20,7 @@ func (s *scene) newOperatorKeys() (good, revoked *rentroll.OperatorKey) {
 	s.Helper()
 	good = &rentroll.OperatorKey{ID: newID[rentroll.OperatorKeyID](s), Name: "ops", Hash: s.hash(), CreatedAt: after(1)}
 	revoked = &rentroll.OperatorKey{
-		ID: newID[rentroll.OperatorKeyID](s), Name: "née „ops“", Hash: s.hash(), CreatedAt: after(2), RevokedAt: ptr(after(3)),
+		ID: newID[rentroll.OperatorKeyID](s), Name: "née „ops“", Hash: s.hash(), CreatedAt: after(2), RevokedAt: new(after(3)),
 	}
 	s.put(func(b *rentroll.Batch) { b.NewOperatorKeys = []*rentroll.OperatorKey{good, revoked} })
 	return good, revoked

@@ -64,7 +64,7 @@ func planInUse(s *scene) {
 		a.Plan = plan
 		accounts.put(s, a)
 	}
-	want := map[string]bool{"pro": true, "Free": true, "free": false, "PRO": false, "pr": false, "pro ": false, "": false}
+	want := map[string]bool{"pro": true, "Free": true, "free": false, "PRO": false, "pr": false, "pros": false, "": false}
 	asked := make(map[string]*bool)
 	for name := range want {
 		asked[name] = nil

@@ -19,12 +19,12 @@ func fullRun(s *scene) *rentroll.Run {
 	r := runOf(s, newID[rentroll.TenantID](s))
 	r.APIKeyID, r.UserID, r.Family = newID[rentroll.KeyID](s), newID[rentroll.UserID](s), newID[rentroll.KeyID](s)
 	r.ParentRunID, r.Attempt = newID[rentroll.RunID](s), 3
-	r.Status, r.Success, r.Error = rentroll.RunFailed, ptr(true), "it broke: „‽“"
-	r.TotalTokens, r.ReservedTokens, r.TokensSoFar = ptr[int64](1), 2, 3
-	r.TotalLatencyMS, r.StagesCompleted, r.Recoveries, r.PolicyViolations = ptr[int64](4), ptr[int64](5), ptr[int64](6), ptr[int64](7)
-	r.SetCost(ptr[int64](12_345_678))
+	r.Status, r.Success, r.Error = rentroll.RunFailed, new(true), "it broke: „‽“"
+	r.TotalTokens, r.ReservedTokens, r.TokensSoFar = new(int64(1)), 2, 3
+	r.TotalLatencyMS, r.StagesCompleted, r.Recoveries, r.PolicyViolations = new(int64(4)), new(int64(5)), new(int64(6)), new(int64(7))
+	r.SetCost(new(int64(12_345_678)))
 	r.IsRetry, r.Late, r.OverSoftLimit, r.CancelRequested = true, true, true, true
-	r.StartedAt, r.CompletedAt = ptr(after(2)), ptr(after(3))
+	r.StartedAt, r.CompletedAt = new(after(2)), new(after(3))
 	r.Payloads = rentroll.PayloadInput | rentroll.PayloadReplayToken
 	r.Fingerprint = s.hash()
 	return r
@@ -43,8 +43,8 @@ var runs = noun[rentroll.RunRef, rentroll.Run]{
 	full: fullRun,
 	bare: func(s *scene) *rentroll.Run { return runOf(s, newID[rentroll.TenantID](s)) },
 	edit: func(r *rentroll.Run) {
-		r.Status, r.Success, r.Error, r.TokensSoFar, r.CompletedAt = rentroll.RunCompleted, ptr(false), "", 99, ptr(after(99))
-		r.SetCost(ptr[int64](0))
+		r.Status, r.Success, r.Error, r.TokensSoFar, r.CompletedAt = rentroll.RunCompleted, new(false), "", 99, new(after(99))
+		r.SetCost(new(int64(0)))
 	},
 	elsewhere: []string{"Input", "Output", "ReplayToken", "Replayed"},
 }

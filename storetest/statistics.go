@@ -27,7 +27,7 @@ func statisticsTests() []test {
 func denialOf(s *scene, tenant rentroll.TenantID) *rentroll.Denial {
 	return &rentroll.Denial{
 		ID: newID[rentroll.EventID](s), TenantID: tenant, At: after(1), Code: rentroll.CodeQuotaExceeded,
-		Quota: "concurrent_runs", Scope: "key", Limit: ptr[int64](5), Current: ptr[int64](5), WorkerID: "writer",
+		Quota: "concurrent_runs", Scope: "key", Limit: new(int64(5)), Current: new(int64(5)), WorkerID: "writer",
 		APIKeyID: newID[rentroll.KeyID](s), Reason: "used up: „5“",
 	}
 }
@@ -66,7 +66,7 @@ func denialRoundTrip(s *scene) {
 	full := denialOf(s, tenant)
 	complete(s, *full)
 	zero := denialOf(s, tenant)
-	zero.Limit, zero.Current = ptr[int64](0), ptr[int64](0)
+	zero.Limit, zero.Current = new(int64(0)), new(int64(0))
 	bare := &rentroll.Denial{ID: newID[rentroll.EventID](s), TenantID: tenant, At: after(2), Code: rentroll.CodeTenantSuspended}
 	s.writeStatistics(&rentroll.Statistics{Denials: []*rentroll.Denial{full, zero, bare}})
 	s.isDenials(tenant, []*rentroll.Denial{full, zero, bare})

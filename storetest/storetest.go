@@ -141,7 +141,7 @@ func (s *scene) hash() (h [32]byte) {
 	return h
 }
 
-// must fails the test on an error.
+// must ends the test on an error.
 func (s *scene) must(err error) {
 	s.Helper()
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *scene) must(err error) {
 	}
 }
 
-// fails fails the test unless err is a store's, of this class.
+// fails ends the test unless err is a store's, of this class.
 func (s *scene) fails(err error, class rentroll.Class) {
 	s.Helper()
 	var e *rentroll.StoreError
@@ -158,7 +158,7 @@ func (s *scene) fails(err error, class rentroll.Class) {
 	}
 }
 
-// same fails the test where got is not what is wanted. Fields that are named are not compared.
+// same ends the test where got is not what is wanted. Fields that are named are not compared.
 func same[T any](s *scene, what string, got, want T, ignore ...string) {
 	s.Helper()
 	notEmpty := func(a, b json.RawMessage) bool { return len(a)+len(b) > 0 }
@@ -311,6 +311,3 @@ func (s *scene) tenant() rentroll.TenantID {
 	s.put(func(b *rentroll.Batch) { b.Accounts.Put(a.TenantID, a) })
 	return a.TenantID
 }
-
-// ptr returns a pointer to v.
-func ptr[T any](v T) *T { return &v }

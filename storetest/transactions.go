@@ -288,22 +288,25 @@ func committedWaits(s *scene) {
 	tenant := s.tenant()
 	id := newID[rentroll.BatchID](s)
 	tx, b := s.claim(tenant)
-	answer := make(chan bool, 1)
-	failed := make(chan error, 1)
+	type answer struct {
+		committed bool
+		err       error
+	}
+	answers := make(chan answer, 1)
 	go func() {
 		yes, err := s.store.Committed(context.WithoutCancel(s.Context()), id, []rentroll.TenantID{tenant})
-		failed <- err
-		answer <- yes
+		answers <- answer{yes, err}
 	}()
 	select {
-	case <-failed:
-		s.Error("the answer came while the transaction was open")
+	case a := <-answers:
+		s.Fatalf("the answer %v came while the transaction was open", a)
 	case <-time.After(20 * time.Millisecond):
 	}
 	s.must(tx.Save(s.Context(), b))
 	s.must(tx.Commit(s.Context(), id))
-	s.must(<-failed)
-	if yes := <-answer; !yes && s.store.Traits().Shared {
+	a := <-answers
+	s.must(a.err)
+	if !a.committed && s.store.Traits().Shared {
 		s.Error("the transaction that was committed meanwhile is not known")
 	}
 }

@@ -18,7 +18,7 @@ func workerRef(w *rentroll.Worker) rentroll.WorkerRef {
 var workers = noun[rentroll.WorkerRef, rentroll.Worker]{
 	rows: workerRows, key: workerRef,
 	full: func(s *scene) *rentroll.Worker {
-		return &rentroll.Worker{TenantID: newID[rentroll.TenantID](s), WorkerID: "b.c-d_e", Enabled: true, FirstUsedAt: ptr(after(1))}
+		return &rentroll.Worker{TenantID: newID[rentroll.TenantID](s), WorkerID: "b.c-d_e", Enabled: true, FirstUsedAt: new(after(1))}
 	},
 	bare: func(s *scene) *rentroll.Worker {
 		return &rentroll.Worker{TenantID: newID[rentroll.TenantID](s), WorkerID: "b"}

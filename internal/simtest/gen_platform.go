@@ -71,6 +71,15 @@ func (g *generator) life() op {
 	if g.chance(12) {
 		to = pick(g, []string{model.Terminated, model.Archived})
 	}
+	for range 3 { // what may its keys still do?
+		by := pick(g, g.keysOf(id))
+		g.plan1(pick(g, []op{
+			startRun(by, g.aRun(id)), heartbeat(by, g.aRun(id), g.tokens(), 0), cancelRun(by, g.aRun(id)),
+			completeRun(by, model.CompleteRun{Tenant: id, Run: g.aRun(id).Run, Tokens: g.tokens()}),
+			recordOne(by, id, g.event(id)), getQuotas(by, id), verify(by, question{Key: by}),
+			createRun(by, model.CreateRun{Tenant: id, Worker: g.worker(), Task: "late"}),
+		}))
+	}
 	return transition(g.operator(id), id, to, pick(g, []string{"", "unpaid", "abuse"}))
 }
 

@@ -21,8 +21,6 @@ var (
 	historiesFlag = flag.Int("histories", everydayHistories, "how many histories to play")
 )
 
-const everydayHistories = 40
-
 // openSQLite opens an empty SQLite store that lives as long as the test.
 func openSQLite(t testing.TB) rentroll.Store {
 	t.Helper()
@@ -86,7 +84,7 @@ func TestSimulation(t *testing.T) {
 			})
 		}
 	})
-	if *historiesFlag < everydayHistories {
+	if *historiesFlag < 100 {
 		return
 	}
 	for _, outcome := range met {

@@ -54,8 +54,8 @@ var errApplied = errors.New("sqlstore: the migration has just been applied by an
 // each other, a locker in the options of Migrate does.
 func unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
 	applied := 0
-	query := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE version_id = %d", goose.DefaultTablename, version)
-	if err := tx.QueryRowContext(ctx, query).Scan(&applied); err != nil {
+	query := "SELECT COUNT(*) FROM " + goose.DefaultTablename + " WHERE version_id = $1"
+	if err := tx.QueryRowContext(ctx, query, version).Scan(&applied); err != nil {
 		return err
 	}
 	if applied > 0 {

@@ -13,7 +13,8 @@ func Statements() map[string]*Stmt {
 		"listKeys": listKeys, "listActiveKeys": listActiveKeys, "addKeyUse": addKeyUse,
 		"operatorKeyByHash": operatorKeyByHash, "countOperatorKeys": countOperatorKeys,
 		"overdueRuns": overdueRuns, "countOverdueRuns": countOverdueRuns, "listRuns": listRuns, "filterRuns": filterRuns,
-		"lastScanned": lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
+		"filterRunsOf": filterRunsOf,
+		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
 		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
 		"listAudit": listAudit, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 	}

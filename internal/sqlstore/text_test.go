@@ -85,14 +85,15 @@ func TestStatementsAreAll(t *testing.T) {
 	}
 }
 
-// declared finds the package's variables that hold statements, with the name of what makes them.
+// declared finds the package's variables that hold statements, with the name of what makes them: a literal, or a
+// function or method whose result is a statement or a table.
 func declared(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := make(map[string]string)
+	var decls []ast.Decl
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
 			continue
@@ -101,36 +102,47 @@ func declared(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, decl := range file.Decls {
-			if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.VAR {
-				addDeclared(g, out)
+		decls = append(decls, file.Decls...)
+	}
+	makers := map[string]bool{"prepare": true}
+	for _, decl := range decls {
+		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Type.Results != nil && len(fn.Type.Results.List) == 1 {
+			star, ok := fn.Type.Results.List[0].Type.(*ast.StarExpr)
+			makers[fn.Name.Name] = makers[fn.Name.Name] || ok && isNamed(star.X, "Stmt")
+		}
+	}
+	out := make(map[string]string)
+	for _, decl := range decls {
+		if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.VAR {
+			for _, spec := range g.Specs {
+				addDeclared(spec, makers, out)
 			}
 		}
 	}
 	return out
 }
 
-func addDeclared(g *ast.GenDecl, out map[string]string) {
-	for _, spec := range g.Specs {
-		v, ok := spec.(*ast.ValueSpec)
-		if !ok {
-			continue
-		}
-		for i, value := range v.Values {
-			switch value := value.(type) {
-			case *ast.UnaryExpr: // &Stmt{…}
-				if lit, ok := value.X.(*ast.CompositeLit); ok && isNamed(lit.Type, "Stmt") {
-					out[v.Names[i].Name] = "Stmt"
-				}
-			case *ast.CallExpr: // prepare(…), adder(…), table.query(…)
-				if sel, ok := value.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "query" {
-					out[v.Names[i].Name] = "query"
-				}
-				for _, maker := range []string{"prepare", "adder"} {
-					if isNamed(value.Fun, maker) {
-						out[v.Names[i].Name] = maker
-					}
-				}
+func addDeclared(spec ast.Spec, makers map[string]bool, out map[string]string) {
+	v, ok := spec.(*ast.ValueSpec)
+	if !ok {
+		return
+	}
+	for i, value := range v.Values {
+		switch value := value.(type) {
+		case *ast.UnaryExpr: // &Stmt{…}
+			if lit, ok := value.X.(*ast.CompositeLit); ok && isNamed(lit.Type, "Stmt") {
+				out[v.Names[i].Name] = "Stmt"
+			}
+		case *ast.CallExpr:
+			name := ""
+			switch fun := value.Fun.(type) {
+			case *ast.Ident:
+				name = fun.Name
+			case *ast.SelectorExpr:
+				name = fun.Sel.Name
+			}
+			if makers[name] {
+				out[v.Names[i].Name] = name
 			}
 		}
 	}
