@@ -10,25 +10,36 @@ import (
 // Store keeps the rows. It knows no rule: it claims and loads what it is told to, writes what it is given, and reads
 // lists. The suite in storetest says what that means in full; a store is what passes it. Safe for concurrent use.
 //
-// Times are kept to the microsecond. Strings are case-sensitive everywhere. Errors are *StoreError, whose Class tells
-// the engine what to do; a canceled context may also come back as itself.
+// Times are kept to the microsecond, what is finer is cut, and they come back in UTC. They lie after the beginning of
+// 1970 and before the year 10000; a zero time is none and comes back as such. Text is valid UTF-8 without NUL. It is
+// compared and ordered by its bytes everywhere: texts that differ are different keys, whatever their case, accents or
+// spaces. Empty maps and lists may come back as nil, but what is absent never comes back as an empty list. JSON comes
+// back byte for byte.
+//
+// Errors are *StoreError, whose Class tells the engine what to do; a canceled context may also come back as itself.
 type Store interface {
 	Traits() Traits
 
-	// Begin opens a write transaction.
+	// Begin opens a write transaction. Its context bounds the whole transaction up to Commit, and all methods of it are
+	// to be given that context. Begin may wait for others' transactions; it stops waiting when the context ends.
 	Begin(ctx context.Context) (Tx, error)
 
-	// View calls read with one snapshot of the store: all that read sees was true at the same instant. The error of
+	// View calls read with one snapshot of the store: all that read sees was true at the same instant, not before the
+	// call. It holds up no transaction and waits for none, though it may wait for other snapshots to end. The error of
 	// read is returned as it is.
 	View(ctx context.Context, read func(Reader) error) error
 
 	// Committed says whether the transaction that was to be committed under this id was: it first waits for the end of
-	// any transaction that still holds one of the accounts. It is asked after ClassUnknown.
+	// any transaction that still holds one of the accounts. It is asked after ClassUnknown: a store that never answers
+	// that may always say no.
 	Committed(ctx context.Context, id BatchID, accounts []TenantID) (bool, error)
 
-	// WriteStatistics adds to what is counted off the path of admissions.
+	// WriteStatistics adds to what is counted off the path of admissions, all of it or nothing. It holds no account, and
+	// never overwrites what a transaction writes, nor the other way around.
 	WriteStatistics(ctx context.Context, s *Statistics) error
 
+	// Close waits for open transactions and snapshots; what begins meanwhile and later is ClassUnavailable. Closing
+	// twice does nothing.
 	Close() error
 }
 
@@ -47,14 +58,17 @@ type BatchID [16]byte
 type Tx interface {
 	// Claim locks the accounts against every other transaction and loads them into b.Accounts, in the order of their
 	// ids, so that no two transactions wait for each other. Where wait is false, accounts that others hold are left out
-	// and returned. An account that does not exist is neither locked nor an error.
+	// and returned. An account that does not exist is neither locked nor an error, and may be put. The accounts may be
+	// none, in any order, and named twice.
 	Claim(ctx context.Context, b *Batch, accounts []TenantID, wait bool) (busy []TenantID, err error)
 
-	// Load reads all that b names and has not got yet, as it is at this moment, behind the locks.
+	// Load reads all that b names and has not got yet, as it is at this moment, behind the locks: what this transaction
+	// has saved is seen. Rows that b has got already, and those that it has changed, stay as they are.
 	Load(ctx context.Context, b *Batch) error
 
-	// Save writes all changes of b. A row to insert that is there already is ClassConflict: here or, where the store
-	// collects its writes, at the next Load or Commit.
+	// Save writes all changes of b; a batch is saved once. A row that b puts and has not loaded counts as new. A row to
+	// insert that is there already is ClassConflict: here or, where the store collects its writes, at the next Load or
+	// Commit.
 	Save(ctx context.Context, b *Batch) error
 
 	// Commit makes the changes durable. When it has returned nil, no failure of the machine undoes them.
@@ -64,12 +78,13 @@ type Tx interface {
 	Rollback()
 }
 
-// Reader reads one snapshot. Lists are in the order that their filter says and hold at most Limit rows.
+// Reader reads one snapshot. Lists are in the order that their filter says and hold at most Limit rows, of which there
+// is at least one asked for; sums come in no particular order, and a meter without rows has none.
 type Reader interface {
 	// Load reads all that b names, accounts included, without locks.
 	Load(ctx context.Context, b *Batch) error
 
-	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)
+	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)                    // in no particular order
 	KeyByHash(ctx context.Context, tenant TenantID, hash [32]byte) (*APIKey, error)      // nil where there is none
 	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)          // nil where there is none
 	HasOperatorKey(ctx context.Context) (bool, error)                                    // any, revoked ones too
@@ -152,7 +167,7 @@ type (
 		APIKeyID KeyID
 		Before   RunID
 		Limit    int
-		Scan     int // how many runs may be looked at
+		Scan     int // how many runs may be looked at, where there is a filter
 	}
 	// AuditFilter lists audit rows, newest first.
 	AuditFilter struct {

@@ -232,14 +232,16 @@ func (c *updateTenant) decide(l *ledger) error {
 	next := *p
 	next.apply(&edit)
 	next.UpdatedAt = now
-	l.touch(a, now)
-	a.Overrides, a.Timezone, a.AnchorDay = edit.LimitOverrides.Clone(), edit.Timezone, edit.BillingAnchorDay
-	c.answer = tenantOf(&next, a, plan, now)
+	changed := *a
+	changed.Overrides, changed.Timezone, changed.AnchorDay = edit.LimitOverrides.Clone(), edit.Timezone, edit.BillingAnchorDay
+	c.answer = tenantOf(&next, &changed, plan, now)
 	was, is := difference(before, c.answer)
-	if len(is) == 0 && len(was) == 0 {
+	if len(is) == 0 {
 		c.answer = before
 		return nil
 	}
+	l.touch(a, now)
+	a.Overrides, a.Timezone, a.AnchorDay = changed.Overrides, changed.Timezone, changed.AnchorDay
 	a.Generation++
 	l.Profiles.Put(c.tenant, &next)
 	if p.ExternalID != edit.ExternalID {

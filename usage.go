@@ -83,6 +83,8 @@ type UsageResult struct {
 	Status  UsageStatus  `json:"status"`
 	Code    NullString   `json:"code"`   // why it was rejected
 	Errors  []FieldError `json:"errors"` // which fields are wrong, where that is why
+
+	Replayed bool `json:"-"` // of a single event: the answer repeats an earlier one with the same idempotency key
 }
 
 // UsageReceipt is the answer to a batch, in the batch's order.

@@ -19,22 +19,26 @@ const (
 // RecordUsage records one event. It needs usage:write. An event that is refused is an error here: unit_mismatch,
 // event_too_old, event_id_conflict or validation_failed.
 func (e *Engine) RecordUsage(ctx context.Context, p RecordUsageParams) (*UsageResult, error) {
-	receipt, err := e.RecordUsageBatch(ctx, RecordUsageBatchParams{
+	receipt, err := e.recordUsage(ctx, RecordUsageBatchParams{
 		TenantID: p.TenantID, Events: []UsageParams{p.UsageParams}, IdempotencyKey: p.IdempotencyKey,
-	})
+	}, true)
 	if err != nil {
 		return nil, err
 	}
 	item := receipt.Items[0]
-	if item.Status == UsageRejected {
-		return nil, &Error{Code: Code(item.Code), Message: "the event was not recorded", Fields: item.Errors}
-	}
+	item.Replayed = receipt.Replayed
 	return &item, nil
 }
 
 // RecordUsageBatch records up to MaxUsageBatch events. Each is answered for itself, in order: recorded, duplicate or
 // rejected with its reason, and the good ones are stored, all in one transaction. It needs usage:write.
 func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams) (*UsageReceipt, error) {
+	return e.recordUsage(ctx, p, false)
+}
+
+// recordUsage records events. Where one event is all that was asked for, its refusal is an error, and like every error
+// leaves no idempotency record behind.
+func (e *Engine) recordUsage(ctx context.Context, p RecordUsageBatchParams, single bool) (*UsageReceipt, error) {
 	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
 		return nil, err
 	}
@@ -53,7 +57,7 @@ func (e *Engine) RecordUsageBatch(ctx context.Context, p RecordUsageBatchParams)
 	if err != nil {
 		return nil, err
 	}
-	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events)}}
+	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events)}, single: single}
 	for i := range p.Events {
 		in, bad := e.usageItem(p.Events[i])
 		c.items = append(c.items, usageItem{UsageParams: in, bad: bad, fingerprint: usageFingerprint(in)})
@@ -179,6 +183,7 @@ type usageItem struct {
 
 type recordUsage struct {
 	header
+	single bool
 	items  []usageItem
 	answer UsageReceipt
 }
@@ -218,6 +223,9 @@ func (c *recordUsage) decide(l *ledger) error {
 	letters := make([]byte, 0, len(c.items))
 	for _, in := range c.items {
 		item := c.one(l, a, in, now)
+		if c.single && item.Status == UsageRejected {
+			return &Error{Code: Code(item.Code), Message: "the event was not recorded", Fields: item.Errors}
+		}
 		c.answer.Items = append(c.answer.Items, item)
 		letters = append(letters, receiptLetter(item))
 	}

@@ -71,7 +71,10 @@ func report(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	began, others := time.Now(), load1()
+	if others > 0.5 {
+		fmt.Fprintf(os.Stderr, "the load is %.1f already: the figures will be lower, and the ratios less certain\n", others)
+	}
 	t := &table{}
 	fmt.Printf("machine: %s\ndisk: %s\n%s\n", machine(), disk, t.header())
 	for _, sec := range sections {
@@ -90,7 +93,8 @@ func report(ctx context.Context, s settings) error {
 	if s.readme == "" {
 		return nil
 	}
-	return t.write(s.readme, fmt.Sprintf("%s; %s; %s; %d rounds of %s", time.Now().Format("2 January 2006"), machine(), disk, s.rounds, s.slice))
+	return t.write(s.readme, fmt.Sprintf("%s; %s; %s; %d rounds of %s; load before: %.1f",
+		time.Now().Format("2 January 2006"), machine(), disk, s.rounds, s.slice, others))
 }
 
 // profile writes a CPU profile of f, if profiles are wanted.

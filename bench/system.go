@@ -41,6 +41,20 @@ func checkDisk(folder string) (string, error) {
 	return kind + " on " + device, nil
 }
 
+// load1 is the machine's load over the last minute; 0 where the system does not say.
+func load1() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return load
+}
+
 // peakMemory is the most that this process has held in memory, in bytes; 0 where the system does not say.
 func peakMemory() int64 {
 	text, err := os.ReadFile("/proc/self/status")

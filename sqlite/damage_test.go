@@ -182,7 +182,7 @@ func TestFlippedBits(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 40 {
+	for range 20 {
 		data := bytes.Clone(whole)
 		for range 1 + random.IntN(30) {
 			data[random.IntN(len(data))] ^= 1 << random.IntN(8)

@@ -172,7 +172,7 @@ func manyViews(s *scene) {
 // wholeWhileOthersWrite: in every snapshot the counters equal the rows, however many readers and commits there are.
 func wholeWhileOthersWrite(s *scene) {
 	tenant := s.tenant()
-	const readers, commits = 8, 60
+	const readers, commits = 4, 40
 	done := make(chan struct{})
 	s.together(readers+1, func(i int) error {
 		if i == readers {

@@ -224,7 +224,11 @@ func (s *scene) refuse(fill func(b *rentroll.Batch)) {
 	tx, b := s.claim()
 	b.Once.Put(witness, &rentroll.OnceRecord{OnceRef: witness, CreatedAt: instant})
 	fill(b)
-	s.fails(tx.Save(s.Context(), b), rentroll.ClassConflict)
+	err := tx.Save(s.Context(), b)
+	if err == nil { // the store collects its writes
+		err = tx.Commit(s.Context(), newID[rentroll.BatchID](s))
+	}
+	s.fails(err, rentroll.ClassConflict)
 	tx.Rollback()
 	if get(s, onceRows, witness) != nil {
 		s.Fatal("a row of the refused transaction is there")
