@@ -53,7 +53,11 @@ func argumentsOf(b *sqlstore.Bulk) []sqlstore.Column {
 }
 
 // texts keeps the bulk form of each statement; there are as many as statements.
-var texts sync.Map
+var texts = struct {
+	sync.RWMutex
+
+	of map[textKey]string
+}{of: make(map[textKey]string)}
 
 type textKey struct {
 	stmt *sqlstore.Stmt
@@ -61,11 +65,16 @@ type textKey struct {
 }
 
 func bulkSQL(s *sqlstore.Stmt, lock sqlstore.Lock) string {
-	if text, ok := texts.Load(textKey{s, lock}); ok {
-		return text.(string)
+	texts.RLock()
+	text, known := texts.of[textKey{s, lock}]
+	texts.RUnlock()
+	if known {
+		return text
 	}
-	text := bulkText(s.Bulk, lock)
-	texts.Store(textKey{s, lock}, text)
+	text = bulkText(s.Bulk, lock)
+	texts.Lock()
+	defer texts.Unlock()
+	texts.of[textKey{s, lock}] = text
 	return text
 }
 

@@ -100,7 +100,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 	db.SetMaxOpenConns(2)
 	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
 	// looks again.
-	create := "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{opts.Schema}.Sanitize()
+	create := "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{opts.Schema}.Sanitize() //nolint:gosec // a quoted name
 	if _, err = db.ExecContext(ctx, create); err != nil && classify(ctx, "", err).Class == rentroll.ClassConflict {
 		_, err = db.ExecContext(ctx, create)
 	}
@@ -115,6 +115,13 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 		return fmt.Errorf("postgres: %w", err)
 	}
 	return nil
+}
+
+// database is the dialect of sqlstore for one PostgreSQL database.
+type database struct {
+	pool  *pgxpool.Pool
+	opts  Options
+	setup string
 }
 
 // check refuses a server that is too old or does not keep what it commits.
@@ -134,13 +141,6 @@ func (d *database) check(ctx context.Context) error {
 		return fmt.Errorf("postgres: the server may lose what it commits (fsync=%s, synchronous_commit=%s); switch them on, or allow it", fsync, commit)
 	}
 	return nil
-}
-
-// database is the dialect of sqlstore for one PostgreSQL database.
-type database struct {
-	pool  *pgxpool.Pool
-	opts  Options
-	setup string
 }
 
 // setup is what every transaction sets for itself.
@@ -164,7 +164,7 @@ func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {
 
 // Read opens a snapshot.
 func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
-	return d.begin(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	return d.begin(ctx, "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
 }
 
 func (d *database) begin(ctx context.Context, begin string) (sqlstore.Session, error) {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -66,7 +67,7 @@ func (r *row) Bytes() []byte {
 		return append([]byte(nil), raw...)
 	}
 	if len(raw) < 2 {
-		r.fail(fmt.Errorf("bytes without their prefix"))
+		r.fail(errors.New("bytes without their prefix"))
 		return nil
 	}
 	out, err := hex.DecodeString(string(raw[2:])) // \x…

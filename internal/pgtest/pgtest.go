@@ -35,7 +35,7 @@ var (
 	cluster = sync.OnceValues(start)
 	schemas atomic.Int64
 
-	lifeline io.WriteCloser // open as long as this process lives; see stopAfter
+	lifelines []io.Closer // open as long as this process lives; see stopAfter
 )
 
 // Database returns the URL of a server and the name of a schema that no other test uses, which is dropped at the end of
@@ -108,10 +108,11 @@ func stopAfter(ctl, data, dir string, who *syscall.SysProcAttr) error {
 		own.Credential = who.Credential
 	}
 	cmd.SysProcAttr, cmd.Dir = own, "/"
-	var err error
-	if lifeline, err = cmd.StdinPipe(); err != nil {
+	lifeline, err := cmd.StdinPipe()
+	if err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
+	lifelines = append(lifelines, lifeline)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
@@ -151,8 +152,8 @@ func programs() (string, error) {
 		folders = append(folders, strings.TrimSpace(string(out)))
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			folders = append(folders, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			folders = append(folders, filepath.Dir(target))
 		}
 	}
 	for _, pattern := range []string{
