@@ -39,11 +39,13 @@ run: ## Start a server with a demonstration platform at work
 
 .PHONY: test
 test: ## The everyday tests, under three minutes, without cgo
+	@.ci/postgres
 	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
 
 .PHONY: race
 race: ## The tests under the race detector (needs a C compiler)
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || { echo "make race: the race detector needs a C compiler, and '$$cc' is not one; install gcc or set CC" >&2; exit 1; }
+	@.ci/postgres
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: fuzz

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -56,14 +57,11 @@ type Client struct {
 // tenant's API key. nil options are fine. Nothing is sent yet.
 func New(baseURL, key string, options *Options) (*Client, error) {
 	u, err := url.Parse(baseURL)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("client: the server's URL: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "", u.User != nil:
-		return nil, fmt.Errorf("client: the server's URL must look like http://127.0.0.1:8080 and not like %q", u.Redacted())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, errors.New("client: the server's URL must look like http://127.0.0.1:8080")
 	}
 	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return nil, fmt.Errorf("client: the key must be printable ASCII characters, without a line break")
+		return nil, errors.New("client: the key must be printable ASCII characters, without a line break")
 	}
 	c := &Client{base: strings.TrimRight(u.String(), "/"), key: key}
 	if options != nil {

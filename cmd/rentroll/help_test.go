@@ -53,7 +53,6 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 // TestExamples parses every example: what help shows must be right.
 func TestExamples(t *testing.T) {
 	t.Setenv(keyVariable, "a key")
-	k := grammar(t)
 	for path, list := range examples {
 		for _, example := range list {
 			line, _, _ := strings.Cut(example, " | ")
@@ -64,7 +63,7 @@ func TestExamples(t *testing.T) {
 			if !program || !strings.HasPrefix(args, path) {
 				t.Errorf("%q is no example of %q", example, path)
 			}
-			if _, err := k.Parse(words(t, args)); err != nil {
+			if _, err := grammar(t).Parse(words(t, args)); err != nil {
 				t.Errorf("%q does not parse: %v", example, err)
 			}
 		}
