@@ -55,9 +55,29 @@ func (l *lane) run() {
 			return
 		}
 		l.commit(calls)
-		// Callers that have just been answered often come back at once. Letting them run first makes the next batch
-		// larger, at no cost where nobody waits.
+		l.gather(len(calls))
+	}
+}
+
+// idleYields is how many times in a row a lane lets others run that bring it nothing.
+const idleYields = 32
+
+// gather lets callers run that have just been answered: many come back at once, and the more of them a batch holds the
+// less each pays for the commit. It ends when as many wait as were answered or others had their turn and brought
+// nothing; that is no timer, and where nobody else runs it takes some microseconds.
+func (l *lane) gather(answered int) {
+	last := -1
+	for idle := 0; idle < idleYields; {
 		runtime.Gosched()
+		n := l.queue.waiting()
+		switch {
+		case n >= answered:
+			return
+		case n == last:
+			idle++
+		default:
+			last, idle = n, 0
+		}
 	}
 }
 

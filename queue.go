@@ -13,6 +13,7 @@ type queue struct {
 	lines  map[TenantID]*line
 	ring   []*line // the lines with commands in them; the first is next
 	bytes  int
+	calls  int
 	closed bool
 }
 
@@ -54,6 +55,7 @@ func (q *queue) put(c *call) error {
 	l.calls = append(l.calls, c)
 	l.rows += h.rows
 	q.bytes += h.size
+	q.calls++
 	q.filled.Signal()
 	return nil
 }
@@ -74,6 +76,7 @@ func (q *queue) again(c *call) {
 	l.calls = append([]*call{c}, l.calls...)
 	l.rows += h.rows
 	q.bytes += h.size
+	q.calls++
 	q.filled.Signal()
 }
 
@@ -90,6 +93,13 @@ func (q *queue) depth() (tenants, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.ring), q.bytes
+}
+
+// waiting returns how many calls wait.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.calls
 }
 
 // take waits until there are calls and returns a batch of them, nil when the queue is closed and empty.
@@ -116,10 +126,12 @@ func (q *queue) take() []*call {
 			break // the batch is full: this tenant is the first of the next
 		}
 		batch = append(batch, taken...)
+		clear(taken) // a line that is never empty must not keep all that it ever held
 		bytes += size
 		visited++
 	}
 	q.bytes -= bytes
+	q.calls -= len(batch)
 	q.rotate(visited)
 	return batch
 }
@@ -179,7 +191,8 @@ func fairShare(turn []*line) int {
 func (q *queue) rotate(n int) {
 	turn := q.ring[:n:n]
 	q.ring = q.ring[n:]
-	for _, l := range turn {
+	for i, l := range turn {
+		turn[i] = nil // the ring's array lives longer than its lines
 		if len(l.calls) > 0 {
 			q.ring = append(q.ring, l)
 		} else {

@@ -26,6 +26,9 @@ func (e *Engine) RecordUsage(ctx context.Context, p RecordUsageParams) (*UsageRe
 		return nil, err
 	}
 	item := receipt.Items[0]
+	if item.Status == UsageRejected { // in an earlier batch of this one event, under the same idempotency key
+		return nil, refusedEvent(item)
+	}
 	item.Replayed = receipt.Replayed
 	return &item, nil
 }
@@ -224,7 +227,7 @@ func (c *recordUsage) decide(l *ledger) error {
 	for _, in := range c.items {
 		item := c.one(l, a, in, now)
 		if c.single && item.Status == UsageRejected {
-			return &Error{Code: Code(item.Code), Message: "the event was not recorded", Fields: item.Errors}
+			return refusedEvent(item)
 		}
 		c.answer.Items = append(c.answer.Items, item)
 		letters = append(letters, receiptLetter(item))
@@ -233,6 +236,10 @@ func (c *recordUsage) decide(l *ledger) error {
 		c.once.result = string(letters)
 	}
 	return nil
+}
+
+func refusedEvent(item UsageResult) error {
+	return &Error{Code: Code(item.Code), Message: "the event was not recorded", Fields: item.Errors}
 }
 
 // records refuses usage of a tenant that is past it.

@@ -23,7 +23,7 @@ func (c *Client) again(ctx context.Context, r *request, err error, tries int) (w
 		return 0, false
 	}
 	// Of what was refused as overloaded nothing was done. What has no answer may have been done.
-	if e.Code != rentroll.CodeOverloaded && !(r.repeatable() && e.passing()) {
+	if e.Code != rentroll.CodeOverloaded && (!r.repeatable() || !e.passing()) {
 		return 0, false
 	}
 	wait = min(firstWait<<tries, longest)

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -59,20 +60,20 @@ func TestRetries(t *testing.T) {
 	ok := says(http.StatusOK, "", "")
 	overloaded := says(http.StatusTooManyRequests, rentroll.CodeOverloaded, "1")
 	unavailable := says(http.StatusServiceUnavailable, rentroll.CodeUnavailable, "1")
-	read := func(t *testing.T, c *client.Client) error { _, err := c.ListPlans(t.Context()); return err }
-	create := func(t *testing.T, c *client.Client) error {
-		_, err := c.CreateRun(t.Context(), "acme", client.CreateRunParams{})
+	read := func(ctx context.Context, c *client.Client) error { _, err := c.ListPlans(ctx); return err }
+	create := func(ctx context.Context, c *client.Client) error {
+		_, err := c.CreateRun(ctx, "acme", client.CreateRunParams{})
 		return err
 	}
-	complete := func(t *testing.T, c *client.Client) error {
-		_, err := c.CompleteRun(t.Context(), "acme", rentroll.RunID{1}, client.CompleteRunParams{})
+	complete := func(ctx context.Context, c *client.Client) error {
+		_, err := c.CompleteRun(ctx, "acme", rentroll.RunID{1}, client.CompleteRunParams{})
 		return err
 	}
-	suspend := func(t *testing.T, c *client.Client) error { _, err := c.Suspend(t.Context(), "acme", ""); return err }
+	suspend := func(ctx context.Context, c *client.Client) error { _, err := c.Suspend(ctx, "acme", ""); return err }
 	tests := []struct {
 		name      string
 		answers   answers
-		do        func(*testing.T, *client.Client) error
+		do        func(context.Context, *client.Client) error
 		tries     int
 		want      rentroll.Code
 		low, high time.Duration
@@ -102,7 +103,7 @@ func TestRetries(t *testing.T) {
 					CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 				}})
 				began := time.Now()
-				err := test.do(t, c)
+				err := test.do(t.Context(), c)
 				if took := time.Since(began); took < test.low || took > test.high {
 					t.Errorf("it took %v, want %v to %v", took, test.low, test.high)
 				}

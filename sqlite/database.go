@@ -133,6 +133,7 @@ func (d *database) Close() error {
 type connection struct {
 	*sqlite.Conn
 	statements map[*sqlstore.Stmt]*sqlite.Stmt
+	version    int64 // of the data, when the last write session began
 }
 
 // prepared returns a statement, prepared at its first use.

@@ -40,7 +40,7 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	all := answered{runs: make(map[string]int64)}
-	for total, round := 0, 1; total < 1000; round++ {
+	for total, round := 0, 1; total < scaled(1000); round++ {
 		n := killAfter(t, path, 1+random.IntN(200), &all)
 		total += n
 		if err := afterKill(t.Context(), path, tenant, all); err != nil {

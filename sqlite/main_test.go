@@ -77,6 +77,14 @@ func start(t *testing.T, cmd *exec.Cmd) (lines *bufio.Scanner, stdin io.WriteClo
 	return bufio.NewScanner(stdout), stdin
 }
 
+// scaled is how often to do something: less where time is short, as under the race detector.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // write opens a file, changes something through the engine and says how far it came.
 func write(path string) error {
 	e, err := openEngine(path)

@@ -16,9 +16,10 @@ import (
 
 // session is a transaction on a borrowed connection.
 type session struct {
-	conn *connection
-	home chan *connection
-	done bool
+	conn  *connection
+	home  chan *connection
+	done  bool
+	after []func() // what to do when it has been committed
 }
 
 // Run steps a prepared statement once per row. Inside the process that is as fast as it gets: a row costs less than
@@ -74,9 +75,33 @@ func (s *session) Commit(ctx context.Context) error {
 	if err := s.conn.execute("COMMIT"); err != nil {
 		return classify(ctx, "commit", err)
 	}
+	for _, do := range s.after {
+		do()
+	}
 	s.leave()
 	return nil
 }
+
+// AfterCommit has do called when the transaction is durable, while its connection still keeps all others from writing.
+func (s *session) AfterCommit(do func()) { s.after = append(s.after, do) }
+
+// Untouched reports whether no other process has written to the file since the last write session: SQLite counts the
+// commits of all other connections, and in this process only one writes.
+func (s *session) Untouched() bool {
+	version := int64(-1)
+	err := s.run(&sqlstore.Request{
+		Stmt: dataVersion, Rows: 1, Bind: func(int, sqlstore.Args) {},
+		Scan: func(r sqlstore.Row) error {
+			version = r.Int()
+			return nil
+		},
+	})
+	same := err == nil && version == s.conn.version
+	s.conn.version = version
+	return same
+}
+
+var dataVersion = &sqlstore.Stmt{SQL: "PRAGMA data_version"}
 
 // Rollback ends the transaction without effect.
 func (s *session) Rollback() {

@@ -51,12 +51,12 @@ func (s *shell) call(stdin string, args ...string) result {
 // is the folder of files.
 func (s *shell) do(stdin, line string) {
 	s.t.Helper()
+	for kind, id := range s.last {
+		line = strings.ReplaceAll(line, "{"+kind+"}", id)
+	}
 	args := words(s.t, line)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "$DIR", s.dir)
-		for kind, id := range s.last {
-			args[i] = strings.ReplaceAll(args[i], "{"+kind+"}", id)
-		}
 	}
 	r := s.call(stdin, append(args, "--utc")...)
 	for _, id := range ids.FindAllString(r.out, -1) {
@@ -66,11 +66,7 @@ func (s *shell) do(stdin, line string) {
 		}
 		s.number(id)
 	}
-	shown := strings.Join(args, " ")
-	if len(words(s.t, line)) != len(strings.Fields(line)) {
-		shown = line
-	}
-	fmt.Fprintf(&s.script, "$ rentroll %s\n%s%s", s.tidy(shown), s.tidy(r.out), s.tidy(r.err))
+	fmt.Fprintf(&s.script, "$ rentroll %s\n%s%s", s.tidy(line), s.tidy(r.out), s.tidy(r.err))
 	if r.code != 0 {
 		fmt.Fprintf(&s.script, "[exit %d]\n", r.code)
 	}
@@ -110,13 +106,13 @@ func words(t *testing.T, line string) []string {
 }
 
 var (
-	ids       = regexp.MustCompile(`\b(ten|usr|mem|key|run|use|aud|evt|opk)_[0-9a-z]{26}\b`)
-	times     = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`)
-	jsonTimes = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
-	secrets   = regexp.MustCompile(`\brr_[0-9A-Za-z]{71}\b`)
-	prefixes  = regexp.MustCompile(`\brr_[0-9A-Za-z]{9}\b`)
-	requests  = regexp.MustCompile(`\(request [0-9A-Z]+\)`)
-	cursors   = regexp.MustCompile(`(--cursor |"next_cursor":")[0-9A-Za-z_-]+`)
+	ids      = regexp.MustCompile(`\b(ten|usr|mem|key|run|use|aud|evt|opk)_[0-9a-z]{26}\b`)
+	times    = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`)
+	isoTimes = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	secrets  = regexp.MustCompile(`\brr_[0-9A-Za-z]{71}\b`)
+	prefixes = regexp.MustCompile(`\brr_[0-9A-Za-z]{9}\b`)
+	requests = regexp.MustCompile(`\(request [0-9A-Z]+\)`)
+	cursors  = regexp.MustCompile(`(--cursor |"next_cursor":")[0-9A-Za-z_-]+`)
 )
 
 // number gives an id a name that is the same every time, and as wide.
@@ -135,7 +131,7 @@ func (s *shell) tidy(text string) string {
 		return s.numbers[id]
 	})
 	text = times.ReplaceAllString(text, "YYYY-MM-DD hh:mm:ssZ")
-	text = jsonTimes.ReplaceAllString(text, `"TIME"`)
+	text = isoTimes.ReplaceAllString(text, "TIME")
 	text = secrets.ReplaceAllString(text, "rr_SECRET")
 	text = prefixes.ReplaceAllString(text, "rr_PREFIX...")
 	text = requests.ReplaceAllString(text, "(request ID)")
@@ -191,6 +187,9 @@ func TestTenantCommands(t *testing.T) {
 		`plan put team workers=25 runs_per_day=5_000 tokens_per_month=60000000:soft concurrent_runs=unlimited`,
 		`plan list`,
 		`plan put team --retired`,
+		`plan put team workers=30`,
+		`plan put team --no-retired`,
+		`plan put nothing`,
 		`plan delete team`,
 		`plan delete free`,
 		`tenant get nobody`,
@@ -395,7 +394,7 @@ func TestRemoteMistakes(t *testing.T) {
 		{"no URL", 2, "http://127.0.0.1:8080", []string{key}, "tenant list --url 127.0.0.1:8080"},
 		{"a bad variable", 2, "RENTROLL_UTC", []string{url, key, "RENTROLL_UTC=perhaps"}, "tenant list"},
 		{"help", 0, "Usage: rentroll", nil, ""},
-		{"a misspelt command", 2, `did you mean one of "list", "get"`, nil, "tenant lst"},
+		{"a misspelled command", 2, `did you mean one of "list", "get"`, nil, "tenant lst"},
 		{"version", 0, "rentroll dev (go", nil, "version"},
 		{"version for programs", 0, `"version":"dev"`, nil, "version --json"},
 	}

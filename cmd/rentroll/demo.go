@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +35,7 @@ func prepare(ctx context.Context, s *server, store rentroll.Store) (*stage, erro
 		return nil, err
 	}
 	if empty {
-		s.clock.Rewind()
+		s.clock.Rewind(demo.Month)
 	}
 	if s.secret == "" {
 		s.secret = "demo-" + rand.Text() + rand.Text()
@@ -56,7 +56,9 @@ func (p *stage) set(ctx context.Context) (err error) {
 		}
 		return nil
 	}
-	fmt.Fprintf(p.std.out, "Filling %s with a month in the life of a platform …\n", p.database.name)
+	if _, err := fmt.Fprintf(p.std.out, "Filling %s with a month in the life of a platform …\n", p.database.name); err != nil {
+		return err
+	}
 	began := time.Now()
 	p.platform, p.summary, err = demo.Fill(ctx, p.engine, p.clock, demoSeed)
 	p.took = time.Since(began)
@@ -75,14 +77,14 @@ func (p *stage) begin(ctx context.Context) {
 func (p *stage) end() { p.working.Wait() }
 
 // greet says what there is to see.
-func (p *stage) greet(w io.Writer) {
+func (p *stage) greet(w *strings.Builder) {
 	if s := p.summary; s != nil {
 		fmt.Fprintf(w, "%d tenants, %d users, %d keys, %s runs and %s usage events were made in %.1f s.\n",
 			s.Tenants, s.Users, s.Keys, number(int64(s.Runs)), number(int64(s.Events)), p.took.Seconds())
 	}
 	fmt.Fprintf(w, "A demonstration in %s: the tenants work while this runs. Delete the file when you have seen enough.\n", p.database.name)
 	if p.credential.secret == "" {
-		fmt.Fprintf(w, "The operator key is the configured one.\n")
+		w.WriteString("The operator key is the configured one.\n")
 	} else {
 		fmt.Fprintf(w, "\nThe operator key, until this server stops:\n\n    %s\n", p.export())
 	}

@@ -133,3 +133,11 @@ func (t *instant) UnmarshalText(data []byte) error {
 	}
 	return fmt.Errorf("%q is no time: 2026-01-31T12:00:00Z, or 2026-01-31 for its beginning in UTC", data)
 }
+
+// given returns a flag's value, "" where it was not given.
+func given(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -62,12 +62,23 @@ func (s *session) printKey(k *rentroll.APIKey) error {
 		workers = strings.Join(k.AllowedWorkers, ", ")
 	}
 	return s.printFields([]field{
-		{"id", k.ID.String()}, {"name", k.Name}, {"begins with", k.KeyPrefix}, {"status", string(k.Status)},
-		{"user", id(k.UserID)}, {"permissions", strings.Join(k.Permissions, ", ")}, {"workers", workers},
-		{"requests a minute", maybe(k.RateLimitRPM)}, {"concurrent runs", maybe(k.MaxConcurrentRuns)},
-		{"tokens a month", maybe(k.MaxTokensPerMonth)}, {"expires", s.whenOr(k.ExpiresAt)}, {"created", s.when(k.CreatedAt)},
-		{"last used", s.whenOr(k.LastUsedAt)}, {"requests", number(k.TotalRequests)}, {"revoked", s.whenOr(k.RevokedAt)},
-		{"reason", plain(k.RevokedReason)}, {"rotated to", id(k.RotatedTo)},
+		{"id", k.ID.String()},
+		{"name", k.Name},
+		{"begins with", k.KeyPrefix},
+		{"status", string(k.Status)},
+		{"user", id(k.UserID)},
+		{"permissions", strings.Join(k.Permissions, ", ")},
+		{"workers", workers},
+		{"requests a minute", maybe(k.RateLimitRPM)},
+		{"concurrent runs", maybe(k.MaxConcurrentRuns)},
+		{"tokens a month", maybe(k.MaxTokensPerMonth)},
+		{"expires", s.whenOr(k.ExpiresAt)},
+		{"created", s.when(k.CreatedAt)},
+		{"last used", s.whenOr(k.LastUsedAt)},
+		{"requests", number(k.TotalRequests)},
+		{"revoked", s.whenOr(k.RevokedAt)},
+		{"reason", plain(k.RevokedReason)},
+		{"rotated to", id(k.RotatedTo)},
 	})
 }
 
@@ -149,8 +160,12 @@ func (c *keyVerify) Run(ctx background, s *session) error {
 			verdict = "not valid: " + plain(v.Code)
 		}
 		return s.printFields([]field{
-			{"secret", verdict}, {"tenant", id(v.TenantID)}, {"tenant status", plain(v.TenantStatus)}, {"key", id(v.APIKeyID)},
-			{"plan", plain(v.Plan)}, {"permissions", strings.Join(v.Permissions, ", ")},
+			{"secret", verdict},
+			{"tenant", id(v.TenantID)},
+			{"tenant status", plain(v.TenantStatus)},
+			{"key", id(v.APIKeyID)},
+			{"plan", plain(v.Plan)},
+			{"permissions", strings.Join(v.Permissions, ", ")},
 			{"workers", strings.Join(v.AllowedWorkers, ", ")},
 		})
 	})

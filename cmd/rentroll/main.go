@@ -82,8 +82,7 @@ func run(args []string, std *streams) int {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		var parse *kong.ParseError
-		if errors.As(err, &parse) && parse.Context != nil {
+		if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
 			return report(std, usageError{fmt.Errorf("%w (see %s --help)", err, commandPath(parse.Context))})
 		}
 		return report(std, usageError{err})
@@ -151,19 +150,16 @@ func (e quietError) Error() string { return "" }
 
 // report prints an error in one line and returns the exit code.
 func report(std *streams, err error) int {
-	var quiet quietError
-	if errors.As(err, &quiet) {
+	if quiet, ok := errors.AsType[quietError](err); ok {
 		return quiet.code
 	}
 	text := err.Error()
-	var remote *client.Error
-	if errors.As(err, &remote) && remote.Status == 0 && errors.Unwrap(remote) != nil {
+	if remote, ok := errors.AsType[*client.Error](err); ok && remote.Status == 0 && errors.Unwrap(remote) != nil {
 		text = fmt.Sprintf("%s: is the server running, and is RENTROLL_URL (--url) right?", text)
 	}
 	text = strings.Join(strings.Fields(text), " ")
 	_, _ = fmt.Fprintln(std.err, "rentroll:", text) // there is nobody else to tell
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
 	return exitFailure

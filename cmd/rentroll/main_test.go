@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is far above what anything here takes.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 // program returns a process of the program in a folder, with variables of the environment.
 func program(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {

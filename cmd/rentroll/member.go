@@ -20,14 +20,14 @@ type memberAdd struct {
 	User       rentroll.UserID `arg:"" optional:"" help:"The user's id, for operators."`
 	Email      string          `placeholder:"ADDRESS" help:"Name the user by address instead."`
 	ExternalID string          `name:"external-id" placeholder:"ID" help:"Name the user by the id at the identity provider instead."`
-	Role       string          `placeholder:"ROLE" enum:",owner,admin,member,viewer" default:"" help:"owner, admin, member or viewer. Default: owner for operators, member for API keys."`
+	Role       *string         `placeholder:"ROLE" enum:"owner,admin,member,viewer" help:"owner, admin, member or viewer. Default: owner for operators, member for API keys."`
 	Default    *bool           `negatable:"" help:"Make the tenant the user's default. Default: yes for operators, no for API keys."`
 }
 
 // Run adds the member.
 func (c *memberAdd) Run(ctx background, s *session) error {
 	m, err := s.api.CreateMembership(ctx, c.Tenant, client.CreateMembershipParams{
-		UserID: c.User, Email: c.Email, ExternalID: c.ExternalID, Role: rentroll.Role(c.Role), SetAsDefault: c.Default,
+		UserID: c.User, Email: c.Email, ExternalID: c.ExternalID, Role: rentroll.Role(given(c.Role)), SetAsDefault: c.Default,
 	})
 	return s.print(err, func() error { return printTable(s, []*rentroll.Member{m}, memberColumns(s)) })
 }

@@ -76,7 +76,7 @@ func makeOperatorKey(ctx context.Context, engine *rentroll.Engine, d database, t
 		return credential{}, err
 	}
 	// The file first: a key that can be written nowhere would be lost for ever.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return credential{}, fmt.Errorf(
 			"%s exists, and the operator key of this new database would overwrite it: move it away, or set %s", path, operatorKeyVariable)

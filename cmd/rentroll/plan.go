@@ -9,7 +9,7 @@ type planCmd struct {
 	Remote
 
 	List   planList   `cmd:"" help:"List all plans."`
-	Put    planPut    `cmd:"" help:"Make a plan, or replace it whole."`
+	Put    planPut    `cmd:"" help:"Make a plan, or change its limits."`
 	Delete planDelete `cmd:"" help:"Delete a plan that no tenant uses."`
 }
 
@@ -37,17 +37,41 @@ func (c *planList) Run(ctx background, s *session) error {
 
 type planPut struct {
 	Name    string   `arg:"" help:"Its name; upper and lower case differ."`
-	Limits  []string `arg:"" optional:"" name:"quota=limit" help:"A limit: 500, 500:soft or unlimited. A quota that is not named is unlimited."`
-	Retired bool     `help:"It keeps its tenants and takes no new ones."`
+	Limits  []string `arg:"" optional:"" name:"quota=limit" help:"A limit: 500, 500:soft or unlimited. A quota that is not named keeps its limit; in a new plan it is unlimited."`
+	Retired *bool    `negatable:"" help:"It keeps its tenants and takes no new ones. Default: as before."`
 }
 
-// Run makes or replaces the plan.
+// Run makes or changes the plan. The API replaces plans whole; that a limit which is not named here becomes none would
+// be a trap on a command line.
 func (c *planPut) Run(ctx background, s *session) error {
 	limits, err := parseLimits(c.Limits)
 	if err != nil {
 		return err
 	}
-	p, err := s.api.PutPlan(ctx, rentroll.Plan{Name: c.Name, Limits: limits, Retired: c.Retired})
+	plans, err := s.api.ListPlans(ctx)
+	if err != nil {
+		return err
+	}
+	next := rentroll.Plan{Name: c.Name, Limits: limits}
+	isNew := true
+	for _, p := range plans {
+		if p.Name != c.Name {
+			continue
+		}
+		isNew, next.Retired = false, p.Retired
+		for name, l := range p.Limits {
+			if _, named := limits[name]; !named {
+				limits[name] = l
+			}
+		}
+	}
+	if isNew && len(limits) == 0 {
+		return usagef("there is no plan %s yet: name its limits, as in runs_per_day=500; a quota that is not named is unlimited", c.Name)
+	}
+	if c.Retired != nil {
+		next.Retired = *c.Retired
+	}
+	p, err := s.api.PutPlan(ctx, next)
 	return s.print(err, func() error { return printTable(s, []*rentroll.Plan{p}, planColumns()) })
 }
 

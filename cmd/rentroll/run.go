@@ -49,13 +49,28 @@ func (c *runCreate) Run(ctx background, s *session) error {
 
 func (s *session) printRun(r *rentroll.Run) error {
 	fields := []field{
-		{"id", r.ID.String()}, {"worker", r.WorkerID}, {"task", clip(r.Task, 200)}, {"status", string(r.Status)},
-		{"error", plain(r.Error)}, {"tokens", maybe(r.TotalTokens)}, {"tokens reserved", number(r.ReservedTokens)},
-		{"tokens so far", number(r.TokensSoFar)}, {"latency", milliseconds(r.TotalLatencyMS)},
-		{"stages", maybe(r.StagesCompleted)}, {"recoveries", maybe(r.Recoveries)}, {"policy violations", maybe(r.PolicyViolations)},
-		{"cost", money(r.CostMicros)}, {"attempt", number(r.Attempt)}, {"retry of", id(r.ParentRunID)},
-		{"user", id(r.UserID)}, {"key", id(r.APIKeyID)}, {"input", string(r.Input)}, {"output", string(r.Output)},
-		{"replay token", string(r.ReplayToken)}, {"created", s.when(r.CreatedAt)}, {"started", s.whenOr(r.StartedAt)},
+		{"id", r.ID.String()},
+		{"worker", r.WorkerID},
+		{"task", clip(r.Task, 200)},
+		{"status", string(r.Status)},
+		{"error", plain(r.Error)},
+		{"tokens", maybe(r.TotalTokens)},
+		{"tokens reserved", number(r.ReservedTokens)},
+		{"tokens so far", number(r.TokensSoFar)},
+		{"latency", milliseconds(r.TotalLatencyMS)},
+		{"stages", maybe(r.StagesCompleted)},
+		{"recoveries", maybe(r.Recoveries)},
+		{"policy violations", maybe(r.PolicyViolations)},
+		{"cost", money(r.CostMicros)},
+		{"attempt", number(r.Attempt)},
+		{"retry of", id(r.ParentRunID)},
+		{"user", id(r.UserID)},
+		{"key", id(r.APIKeyID)},
+		{"input", string(r.Input)},
+		{"output", string(r.Output)},
+		{"replay token", string(r.ReplayToken)},
+		{"created", s.when(r.CreatedAt)},
+		{"started", s.whenOr(r.StartedAt)},
 		{"ended", s.whenOr(r.CompletedAt)},
 	}
 	if r.Status.Open() {
@@ -65,7 +80,8 @@ func (s *session) printRun(r *rentroll.Run) error {
 		is   bool
 		note string
 	}{
-		{r.Late, "completed after it had crashed or been canceled"}, {r.OverSoftLimit, "admitted over a soft limit"},
+		{r.Late, "completed after it had crashed or been canceled"},
+		{r.OverSoftLimit, "admitted over a soft limit"},
 		{r.CancelRequested, "should stop: its tenant was suspended or terminated"},
 	}
 	for _, n := range notes {
@@ -79,7 +95,7 @@ func (s *session) printRun(r *rentroll.Run) error {
 type runList struct {
 	ofTenant
 
-	Status   string         `placeholder:"STATUS" enum:",queued,running,completed,failed,canceled,crashed" default:"" help:"Only runs that are queued, running, completed, failed, canceled or crashed."`
+	Status   *string        `placeholder:"STATUS" enum:"queued,running,completed,failed,canceled,crashed" help:"Only runs that are queued, running, completed, failed, canceled or crashed."`
 	WorkerID string         `name:"worker-id" placeholder:"WORKER" help:"Only runs of this worker."`
 	APIKeyID rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"Only runs of this key."`
 	Paging
@@ -89,7 +105,7 @@ type runList struct {
 func (c *runList) Run(ctx background, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Run], error) {
 		return s.api.ListRuns(ctx, c.Tenant, client.ListRunsParams{
-			Status: rentroll.RunStatus(c.Status), WorkerID: c.WorkerID, APIKeyID: c.APIKeyID, Page: page,
+			Status: rentroll.RunStatus(given(c.Status)), WorkerID: c.WorkerID, APIKeyID: c.APIKeyID, Page: page,
 		})
 	}, []column[*rentroll.Run]{
 		{"id", false, func(r *rentroll.Run) string { return r.ID.String() }},
@@ -214,8 +230,12 @@ func (c *runCheck) Run(ctx background, s *session) error {
 			verdict = fmt.Sprintf("it would be denied: %s", d.Code)
 		}
 		return s.printFields([]field{
-			{"now", verdict}, {"reason", plain(d.Reason)}, {"quota", plain(d.Quota)}, {"limit", maybe(d.Limit)},
-			{"current", maybe(d.Current)}, {"resets", s.whenOr(d.ResetsAt)},
+			{"now", verdict},
+			{"reason", plain(d.Reason)},
+			{"quota", plain(d.Quota)},
+			{"limit", maybe(d.Limit)},
+			{"current", maybe(d.Current)},
+			{"resets", s.whenOr(d.ResetsAt)},
 		})
 	})
 	if err == nil && !d.Allowed {

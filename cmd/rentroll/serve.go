@@ -72,7 +72,7 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 	}
 	s := &server{
 		serveCmd: c, std: std, logger: c.logger(std), database: d, secret: secret,
-		listener: listener, clock: demo.NewClock(time.Now),
+		listener: listener, clock: demo.NewClock(time.Now), deaf: stop,
 	}
 	return errors.Join(s.run(ctx), closed(listener.Close()))
 }
@@ -109,6 +109,7 @@ type server struct {
 	secret   string // the configured operator key
 	listener net.Listener
 	clock    *demo.Clock
+	deaf     func() // gives signals their usual effect again
 
 	engine     *rentroll.Engine
 	credential credential // what to tell of a key that was made
@@ -198,6 +199,7 @@ func (s *server) serve(ctx context.Context) error {
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
+	s.deaf() // before anybody is told
 	s.logger.Info("stopping", "drain_timeout", s.DrainTimeout)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout)
 	defer cancel()

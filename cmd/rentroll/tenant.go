@@ -84,9 +84,9 @@ func parseOverrides(given map[string]string, until instant, reason string) (quot
 }
 
 type tenantList struct {
-	Status string `placeholder:"STATUS" enum:",active,suspended,terminated,archived" default:"" help:"Only tenants that are active, suspended, terminated or archived."`
-	Plan   string `placeholder:"PLAN" help:"Only tenants on this plan."`
-	Query  string `short:"q" placeholder:"TEXT" help:"Only tenants with this in name, slug or external id."`
+	Status *string `placeholder:"STATUS" enum:"active,suspended,terminated,archived" help:"Only tenants that are active, suspended, terminated or archived."`
+	Plan   string  `placeholder:"PLAN" help:"Only tenants on this plan."`
+	Query  string  `short:"q" placeholder:"TEXT" help:"Only tenants with this in name, slug or external id."`
 	Paging
 }
 
@@ -94,7 +94,7 @@ type tenantList struct {
 func (c *tenantList) Run(ctx background, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Tenant], error) {
 		return s.api.ListTenants(ctx, client.ListTenantsParams{
-			Status: rentroll.TenantStatus(c.Status), Plan: c.Plan, Query: c.Query, Page: page,
+			Status: rentroll.TenantStatus(given(c.Status)), Plan: c.Plan, Query: c.Query, Page: page,
 		})
 	}, []column[*rentroll.Tenant]{
 		{"slug", false, func(t *rentroll.Tenant) string { return t.Slug }},
@@ -118,14 +118,21 @@ func (c *tenantGet) Run(ctx background, s *session) error {
 
 func (s *session) printTenant(t *rentroll.Tenant) error {
 	fields := []field{
-		{"id", t.ID.String()}, {"slug", t.Slug}, {"name", t.Name}, {"external id", plain(t.ExternalID)},
-		{"status", string(t.Status)}, {"reason", plain(t.StatusReason)}, {"plan", t.Plan},
-		{"billing email", plain(t.BillingEmail)}, {"timezone", t.Timezone}, {"months begin on", fmt.Sprintf("day %d", t.BillingAnchorDay)},
+		{"id", t.ID.String()},
+		{"slug", t.Slug},
+		{"name", t.Name},
+		{"external id", plain(t.ExternalID)},
+		{"status", string(t.Status)},
+		{"reason", plain(t.StatusReason)},
+		{"plan", t.Plan},
+		{"billing email", plain(t.BillingEmail)},
+		{"timezone", t.Timezone},
+		{"months begin on", fmt.Sprintf("day %d", t.BillingAnchorDay)},
 	}
 	for _, d := range quota.Definitions() {
 		text := limit(t.Limits[d.Name])
 		if o, overridden := t.LimitOverrides[d.Name]; overridden {
-			text += s.overrideText(o)
+			text += " (" + s.overrideText(o) + ")"
 		}
 		fields = append(fields, field{strings.ToLower(d.Title), text})
 	}
@@ -136,9 +143,15 @@ func (s *session) printTenant(t *rentroll.Tenant) error {
 	return s.printFields(fields)
 }
 
-// overrideText says what is special about an override.
+// overrideText says what an override does beside setting the number.
 func (s *session) overrideText(o quota.Limit) string {
-	text := ", an override to " + limitText(o)
+	if !o.Active(s.now) {
+		return fmt.Sprintf("an override to %s ended %s", limitText(o), s.ago(o.Until))
+	}
+	text := "override"
+	if o.IsSoft() {
+		text = "soft override"
+	}
 	if !o.Until.IsZero() {
 		text += " until " + s.when(o.Until)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/client"
@@ -68,18 +69,19 @@ func receiptText(r *rentroll.UsageReceipt) string {
 	for _, item := range r.Items {
 		count[item.Status]++
 	}
-	return fmt.Sprintf("%s events are recorded, %s were before.", number(count[rentroll.UsageRecorded]), number(count[rentroll.UsageDuplicate]))
+	text := number(count[rentroll.UsageRecorded]) + " events are recorded"
+	if n := count[rentroll.UsageDuplicate]; n > 0 {
+		text += ", " + number(n) + " had been before"
+	}
+	return text + "."
 }
 
 func fieldErrors(r rentroll.UsageResult) string {
-	text := ""
-	for i, e := range r.Errors {
-		if i > 0 {
-			text += "; "
-		}
-		text += e.Field + " " + e.Message
+	var parts []string
+	for _, e := range r.Errors {
+		parts = append(parts, e.Field+" "+e.Message)
 	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // events reads the events of the command line.

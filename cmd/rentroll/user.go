@@ -31,8 +31,12 @@ func (c *userCreate) Run(ctx background, s *session) error {
 
 func (s *session) printUser(u *rentroll.User) error {
 	return s.printFields([]field{
-		{"id", u.ID.String()}, {"email", u.Email}, {"name", plain(u.Name)}, {"external id", plain(u.ExternalID)},
-		{"default tenant", id(u.DefaultTenantID)}, {"created", s.when(u.CreatedAt)},
+		{"id", u.ID.String()},
+		{"email", u.Email},
+		{"name", plain(u.Name)},
+		{"external id", plain(u.ExternalID)},
+		{"default tenant", id(u.DefaultTenantID)},
+		{"created", s.when(u.CreatedAt)},
 	})
 }
 

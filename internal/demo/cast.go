@@ -30,7 +30,7 @@ type tenant struct {
 	pace      float64 // runs on a working day
 	workers   []string
 	people    int
-	joins     int // days after the month's beginning
+	joins     int // days after the beginning
 	overrides func(now time.Time) quota.Limits
 	metadata  map[string]string
 }

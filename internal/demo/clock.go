@@ -7,19 +7,19 @@ import (
 
 // Clock is the engine's clock: the real one, or an instant at which it is held. Safe for concurrent use.
 type Clock struct {
-	real func() time.Time
-	held atomic.Pointer[time.Time]
+	present func() time.Time
+	held    atomic.Pointer[time.Time]
 }
 
-// NewClock returns a clock that shows what real shows.
-func NewClock(real func() time.Time) *Clock { return &Clock{real: real} }
+// NewClock returns a clock that shows what present says.
+func NewClock(present func() time.Time) *Clock { return &Clock{present: present} }
 
 // Now returns the time that the clock shows.
 func (c *Clock) Now() time.Time {
 	if held := c.held.Load(); held != nil {
 		return *held
 	}
-	return c.real()
+	return c.present()
 }
 
 // Hold sets the clock to an instant, where it stays.

@@ -17,6 +17,9 @@ import (
 	"github.com/rentroll/rentroll/sqlite"
 )
 
+// week is how much the tests fill, for speed.
+const week = 7 * 24 * time.Hour
+
 // hardest is a moment at which everything that can begin has just begun: a month, a day, a Sunday.
 var hardest = time.Date(2026, time.March, 1, 0, 2, 0, 0, time.UTC)
 
@@ -51,7 +54,7 @@ func fill(t *testing.T, path string) (*rentroll.Engine, *demo.Platform, map[stri
 		t.Fatalf("a new database is empty: %v, %v", empty, err)
 	}
 	clock := demo.NewClock(func() time.Time { return hardest })
-	clock.Rewind()
+	clock.Rewind(week)
 	engine := start(t, store, clock)
 	p, sum, err := demo.Fill(t.Context(), engine, clock, 7)
 	if err != nil {

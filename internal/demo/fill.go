@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,26 +14,27 @@ import (
 	"github.com/rentroll/rentroll"
 )
 
-// month is how far back the platform's life begins.
-const month = 30 * 24 * time.Hour
+// Month is how far back the platform's life begins.
+const Month = 30 * 24 * time.Hour
 
-// Rewind holds the clock at the beginning of the month that Fill makes. An engine on an empty database must be started
-// after it, or the platform's own history begins today.
-func (c *Clock) Rewind() { c.Hold(c.real().Add(-month).Truncate(time.Hour)) }
+// Rewind holds the clock at the beginning of the time that Fill fills, which is as long as a Month in all but tests. An
+// engine on an empty database must be started after it, or the platform's own history begins today.
+func (c *Clock) Rewind(back time.Duration) { c.Hold(c.present().Add(-back).Truncate(time.Hour)) }
 
 // Summary is how much Fill has made.
 type Summary struct {
 	Tenants, Users, Keys, Runs, Events, Denials int
 }
 
-// Fill makes the platform in an empty database: a month of it, up to now. The clock must be the engine's and rewound; it
-// is released at the end. Equal seeds make equal platforms at equal times.
+// Fill makes the platform in an empty database, from where the clock was rewound to up to now. The clock must be the
+// engine's; it is released at the end. Equal seeds make equal platforms at equal times.
 func Fill(ctx context.Context, engine *rentroll.Engine, clock *Clock, seed uint64) (*Platform, *Summary, error) {
 	defer clock.Release()
 	f := &filler{
 		Platform: &Platform{engine: engine}, clock: clock, rng: rand.New(rand.NewPCG(seed, 0)),
-		at: clock.Now(), until: clock.real(),
+		at: clock.Now(), until: clock.present(),
 	}
+	f.day = f.until.Sub(f.at) / 30
 	if err := f.run(ctx); err != nil {
 		return nil, nil, fmt.Errorf("demo: filling the database: %w", err)
 	}
@@ -47,7 +49,8 @@ type filler struct {
 	clock     *Clock
 	rng       *rand.Rand
 	at, until time.Time
-	plot      []deed // what is to come, the next first
+	day       time.Duration // a thirtieth of the time to fill
+	plot      []deed        // what is to come, the next first
 	sum       Summary
 }
 
@@ -103,10 +106,9 @@ func (f *filler) run(ctx context.Context) error {
 	return f.finish(ctx)
 }
 
-// plan puts a deed into the plot, so long after the beginning.
-func (f *filler) plan(after time.Duration, do func(context.Context) error) {
-	f.plot = append(f.plot, deed{f.at.Add(after), do})
-	slices.SortStableFunc(f.plot, func(a, b deed) int { return a.at.Compare(b.at) })
+// plan puts a deed into the plot, so many days after the beginning.
+func (f *filler) plan(days float64, do func(context.Context) error) {
+	f.plot = append(f.plot, deed{f.at.Add(time.Duration(days * float64(f.day))), do})
 }
 
 // join brings a tenant onto the platform, with its people and keys.
@@ -116,9 +118,7 @@ func (f *filler) join(ctx context.Context, t *tenant) error {
 		BillingEmail: "billing@" + t.domain, Timezone: t.zone, BillingAnchorDay: t.anchor,
 		Metadata: map[string]string{"industry": industry(t)},
 	}
-	for k, v := range t.metadata {
-		p.Metadata[k] = v
-	}
+	maps.Copy(p.Metadata, t.metadata)
 	if t.slug == firstSlug {
 		p.Metadata[markName] = markFilling
 	}
@@ -181,7 +181,7 @@ func (f *filler) issue(ctx context.Context, r *resident) error {
 	if r.plan != rentroll.PlanFree {
 		rpm, runs, tokens := int64(120), int64(2), int64(3_000_000)
 		list = append(list,
-			rentroll.CreateAPIKeyParams{Name: keyStaging, ExpiresInDays: 35 - r.joins},
+			rentroll.CreateAPIKeyParams{Name: keyStaging, ExpiresInDays: 5 + int(f.until.Sub(f.at)/(24*time.Hour))},
 			rentroll.CreateAPIKeyParams{
 				Name: keyPartner, AllowedWorkers: r.workers[:1], RateLimitRPM: &rpm, MaxConcurrentRuns: &runs, MaxTokensPerMonth: &tokens,
 			})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -13,8 +14,6 @@ import (
 // finale is how long before now the ordinary month ends, and the things begin that must be there when people look.
 const finale = 45 * time.Minute
 
-const hour = time.Hour
-
 // write puts into the plot what happens in the month, apart from work.
 func (f *filler) write(now time.Time) {
 	f.plan(0, func(ctx context.Context) error {
@@ -22,23 +21,25 @@ func (f *filler) write(now time.Time) {
 		return err
 	})
 	for i, t := range cast(now) {
-		f.plan(time.Duration(t.joins)*24*hour+time.Duration(i)*11*time.Minute, func(ctx context.Context) error { return f.join(ctx, t) })
+		f.plan(float64(t.joins)+0.01*float64(i), func(ctx context.Context) error { return f.join(ctx, t) })
 	}
-	for day, slug := range map[int]string{4: firstSlug, 11: "kestrel-logistics", 19: "harbor-legal", 26: firstSlug} {
-		f.plan(time.Duration(day)*24*hour+14*hour, f.with(slug, f.outage))
-	}
-	f.plan(9*24*hour+10*hour, f.with(promoted, func(ctx context.Context, r *resident) error {
+	f.plan(4.6, f.with(firstSlug, f.outage))
+	f.plan(9.4, f.with(promoted, func(ctx context.Context, r *resident) error {
 		_, err := f.engine.UpdatePlan(ctx, rentroll.UpdatePlanParams{TenantID: r.id, Plan: rentroll.PlanPro})
 		r.plan = rentroll.PlanPro
 		return err
 	}))
-	f.plan(12*24*hour+9*hour, f.leak)
-	f.plan(21*24*hour+16*hour, f.with(terminated, func(ctx context.Context, r *resident) error {
+	f.plan(11.6, f.with("kestrel-logistics", f.outage))
+	f.plan(12.4, f.leak)
+	f.plan(19.5, f.with("harbor-legal", f.outage))
+	f.plan(21.7, f.with(terminated, func(ctx context.Context, r *resident) error {
 		return f.leave(ctx, r, f.engine.Terminate, "Contract ended")
 	}))
-	f.plan(26*24*hour+8*hour, f.with(suspended, func(ctx context.Context, r *resident) error {
+	f.plan(26.3, f.with(suspended, func(ctx context.Context, r *resident) error {
 		return f.leave(ctx, r, f.engine.Suspend, "Invoice 2041 is 60 days overdue")
 	}))
+	f.plan(26.6, f.with(firstSlug, f.outage))
+	slices.SortStableFunc(f.plot, func(a, b deed) int { return a.at.Compare(b.at) })
 }
 
 // with does something with the tenant of a slug, once that is there.

@@ -215,7 +215,7 @@ func (w *World) CreateKey(by Ref, now time.Time, p CreateKey) (*KeyView, *Refusa
 		RPM: p.RPM, MaxRuns: p.MaxRuns, MaxTokens: p.MaxTokens, Status: KeyActive, Created: now,
 	}}
 	if p.Days > 0 {
-		k.Expires = pointer(now.Add(time.Duration(p.Days) * 24 * time.Hour))
+		k.Expires = new(now.Add(time.Duration(p.Days) * 24 * time.Hour))
 	}
 	if by != Program && !w.keys[by].covers(k) {
 		return nil, refuse(Forbidden)

@@ -82,7 +82,7 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 			}
 		}
 	case quota.RunsPerDay:
-		u.period = pointer(t.dayAt(now))
+		u.period = new(t.dayAt(now))
 		for _, r := range t.runs {
 			if u.period.Contains(r.Created) {
 				u.used++
@@ -100,7 +100,7 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 			}
 		}
 	case quota.TokensPerMonth:
-		u.period = pointer(t.monthAt(now))
+		u.period = new(t.monthAt(now))
 		u.used = t.tokensIn(*u.period)
 		for _, r := range t.runs {
 			if r.open() {
@@ -144,10 +144,10 @@ func (t *tenant) live(name quota.Name, now time.Time) use {
 		if !r.overdue(now) {
 			continue
 		}
-		switch name {
-		case quota.ConcurrentRuns:
+		if name == quota.ConcurrentRuns {
 			u.used--
-		case quota.TokensPerMonth:
+		}
+		if name == quota.TokensPerMonth {
 			u.reserved -= r.Reserved
 			u.used += r.SoFar
 		}
@@ -198,7 +198,7 @@ func (w *World) GetQuotas(by Ref, now time.Time, id Ref) ([]QuotaView, *Refusal)
 		u := t.live(name, now)
 		v := QuotaView{Quota: name, Used: u.used, Reserved: u.reserved}
 		if l := w.limit(t, name, now); !l.Unlimited {
-			v.Limit, v.Remaining = &l.Max, pointer(max(0, l.Max-u.used-u.reserved))
+			v.Limit, v.Remaining = &l.Max, new(max(0, l.Max-u.used-u.reserved))
 		}
 		if u.period != nil {
 			v.Start, v.ResetsAt = &u.period.Start, &u.period.End

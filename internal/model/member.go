@@ -156,7 +156,7 @@ func (w *World) CreateMembership(by Ref, now time.Time, p CreateMembership) (*Me
 	}
 	isKey := by != Program
 	if p.Default == nil {
-		p.Default = pointer(!isKey)
+		p.Default = new(!isKey)
 	}
 	if p.Role == "" {
 		p.Role = Owner

@@ -212,22 +212,23 @@ func (w *World) admitTenant(
 }
 
 // crashOverdue ends the runs that are over their lease, and reports whether there were any.
-func (t *tenant) crashOverdue(now time.Time) (any bool) {
+func (t *tenant) crashOverdue(now time.Time) bool {
+	crashed := false
 	for _, r := range t.runs {
 		if r.overdue(now) {
 			r.Error = "the lease ran out"
 			t.abandon(r, Crashed, now)
-			any = true
+			crashed = true
 		}
 	}
-	return any
+	return crashed
 }
 
 // abandon ends a run that nobody completed: what heartbeats reported is billed.
 func (t *tenant) abandon(r *run, status string, now time.Time) {
 	t.changed(now)
 	r.end(status, now)
-	r.Tokens = pointer(r.SoFar)
+	r.Tokens = new(r.SoFar)
 	t.bill(r, r.SoFar, now)
 }
 
@@ -373,8 +374,8 @@ func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 	}
 	r.report = text(p)
 	r.Success, r.Error, r.Output = &p.Success, p.Error, p.Output
-	r.Tokens, r.Latency = pointer(max(p.Tokens, billed)), &p.Latency
-	r.CostMicros, r.CostCents = &p.CostMicros, pointer((p.CostMicros+5_000)/10_000)
+	r.Tokens, r.Latency = new(max(p.Tokens, billed)), &p.Latency
+	r.CostMicros, r.CostCents = &p.CostMicros, new((p.CostMicros+5_000)/10_000)
 	if r.Status != Canceled {
 		end := Failed
 		if p.Success {

@@ -201,12 +201,15 @@ func (w *World) UpdateTenant(by Ref, now time.Time, id Ref, edit func(*TenantFie
 			return nil, refuse(AlreadyExists)
 		}
 	}
-	t.changed(now) // the present periods are those of the zone that was
+	was := t.TenantFields
 	t.TenantFields = fields
 	after := t.view(w, now)
+	t.TenantFields = was
 	if reflect.DeepEqual(before, after) {
 		return before, nil
 	}
+	t.changed(now) // the present periods are those of the zone that was
+	t.TenantFields = fields
 	t.updated, after.Updated = now, now
 	t.log("tenant.update")
 	return after, nil

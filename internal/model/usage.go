@@ -12,6 +12,8 @@ const (
 	workerRuns = "worker_runs"
 )
 
+const rejected = "rejected"
+
 // event is one record of a meter.
 type event struct {
 	Meter  string
@@ -47,10 +49,11 @@ type UsageEvent struct {
 	Metadata string
 }
 
-// RecordUsage records events.
+// RecordUsage records events. Where Single is set there is one, and its refusal is the call's.
 type RecordUsage struct {
 	Tenant Ref
 	Events []UsageEvent
+	Single bool   `json:"-"`
 	Once   string `json:"-"`
 }
 
@@ -87,6 +90,9 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 		return nil, bad
 	} else if done {
 		items, _ := earlier.([]UsageView)
+		if p.Single && items[0].Status == rejected {
+			return nil, refuse(items[0].Code)
+		}
 		return &ReceiptView{Items: items, Replayed: true}, nil
 	}
 	t := w.tenants[p.Tenant]
@@ -100,6 +106,9 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 	out := &ReceiptView{}
 	for _, e := range p.Events {
 		status, code := t.record(e, by, now)
+		if p.Single && status == rejected {
+			return nil, refuse(code)
+		}
 		out.Items = append(out.Items, UsageView{e.EventID, status, code})
 	}
 	w.remember(scope, p, out.Items)
@@ -109,7 +118,7 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 // record decides one event.
 func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code string) {
 	if !e.valid() || by != Program && e.Key != 0 && e.Key != by {
-		return "rejected", ValidationFailed
+		return rejected, ValidationFailed
 	}
 	if by != Program {
 		e.Key = by
@@ -118,7 +127,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	e.EventID = ""
 	if content, seen := t.marks[id]; id != "" && seen {
 		if content != text(e) {
-			return "rejected", EventIDConflict
+			return rejected, EventIDConflict
 		}
 		return "duplicate", ""
 	}
@@ -127,9 +136,9 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	case at.IsZero():
 		at = now
 	case at.Before(now.AddDate(0, 0, -35)):
-		return "rejected", EventTooOld
+		return rejected, EventTooOld
 	case at.After(now.Add(5 * time.Minute)):
-		return "rejected", ValidationFailed
+		return rejected, ValidationFailed
 	}
 	unit := t.unit(e.Meter)
 	switch {
@@ -138,7 +147,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	case unit == "":
 		unit = e.Unit
 	case e.Unit != "" && e.Unit != unit:
-		return "rejected", UnitMismatch
+		return rejected, UnitMismatch
 	}
 	t.changed(now)
 	t.units[e.Meter] = unit

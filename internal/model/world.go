@@ -130,8 +130,6 @@ func text(v any) string {
 	return string(data)
 }
 
-func pointer[T any](v T) *T { return &v }
-
 const maxAmount = 1_000_000_000_000
 
 func amounts(values ...int64) bool {

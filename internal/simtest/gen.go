@@ -193,7 +193,7 @@ func (g *generator) periodEnd(of func(model.Ref, time.Time) quota.Period) time.T
 	return g.now
 }
 
-// cuts cuts the last weeks into adjacent windows, at whole quarters of an hour and elsewhere.
+// cuts divides the last weeks into adjacent windows, at whole quarters of an hour and elsewhere.
 func (g *generator) cuts() cuts {
 	c := cuts{
 		Page:   1 + g.IntN(7),

@@ -14,9 +14,23 @@ func (g *generator) operation() op {
 		return g.tenant()
 	}
 	return weighted(g, []choice[op]{
-		{26, g.admission}, {13, g.completion}, {15, g.onRun}, {16, g.usage}, {4, g.increment}, {4, g.sums},
-		{6, g.newKey}, {3, g.revocation}, {4, g.question}, {5, g.workers}, {9, g.look},
-		{2, g.tenant}, {4, g.change}, {3, g.life}, {3, g.plan}, {2, g.person}, {8, g.membership},
+		{26, g.admission},
+		{13, g.completion},
+		{15, g.onRun},
+		{16, g.usage},
+		{4, g.increment},
+		{4, g.sums},
+		{6, g.newKey},
+		{3, g.revocation},
+		{4, g.question},
+		{5, g.workers},
+		{9, g.look},
+		{2, g.tenant},
+		{4, g.change},
+		{3, g.life},
+		{3, g.plan},
+		{2, g.person},
+		{8, g.membership},
 	})
 }
 
@@ -85,8 +99,11 @@ func (g *generator) admission() op {
 	}
 	if g.chance(2) {
 		p = pick(g, []model.CreateRun{
-			{Tenant: id, Worker: "Alpha", Task: "x"}, {Tenant: id, Worker: "alpha"}, {Tenant: id, Worker: "alpha", Task: "x", Reserve: -1},
-			{Tenant: id, Worker: "alpha", Task: "x", Lease: time.Millisecond}, {Tenant: id, Worker: "alpha", Task: "x", Key: 9998},
+			{Tenant: id, Worker: "Alpha", Task: "x"},
+			{Tenant: id, Worker: "alpha"},
+			{Tenant: id, Worker: "alpha", Task: "x", Reserve: -1},
+			{Tenant: id, Worker: "alpha", Task: "x", Lease: time.Millisecond},
+			{Tenant: id, Worker: "alpha", Task: "x", Key: 9998},
 		})
 	}
 	return createRun(by, p)
@@ -192,10 +209,16 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 
 func (g *generator) usage() op {
 	id := g.somewhere()
-	if g.chance(40) {
-		return recordOne(g.someone(id), id, g.event(id))
-	}
 	p := model.RecordUsage{Tenant: id, Once: g.once()}
+	if g.chance(40) {
+		p.Events = []model.UsageEvent{g.event(id)}
+		by := g.someone(id)
+		alone, batch := recordOne(by, p), recordUsage(by, p) // the same request, said in two ways
+		if p.Once != "" {
+			g.plan1(pick(g, []op{alone, batch}))
+		}
+		return pick(g, []op{alone, alone, alone, batch})
+	}
 	for range g.IntN(5) {
 		p.Events = append(p.Events, g.event(id))
 	}
@@ -251,8 +274,11 @@ func (g *generator) newKey() op {
 	}
 	if g.chance(3) {
 		p = pick(g, []model.CreateKey{
-			{Tenant: id}, {Tenant: id, Name: "x", Permissions: []string{}}, {Tenant: id, Name: "x", AllowedWorkers: []string{}},
-			{Tenant: id, Name: "x", Days: 4000}, {Tenant: id, Name: "x", Permissions: []string{"run:*", "run:*"}},
+			{Tenant: id},
+			{Tenant: id, Name: "x", Permissions: []string{}},
+			{Tenant: id, Name: "x", AllowedWorkers: []string{}},
+			{Tenant: id, Name: "x", Days: 4000},
+			{Tenant: id, Name: "x", Permissions: []string{"run:*", "run:*"}},
 		})
 	}
 	if parent := pick(g, g.keysOf(id)); parent != 0 && g.chance(35) {

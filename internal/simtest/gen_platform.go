@@ -76,7 +76,7 @@ func (g *generator) life() op {
 		g.plan1(pick(g, []op{
 			startRun(by, g.aRun(id)), heartbeat(by, g.aRun(id), g.tokens(), 0), cancelRun(by, g.aRun(id)),
 			completeRun(by, model.CompleteRun{Tenant: id, Run: g.aRun(id).Run, Tokens: g.tokens()}),
-			recordOne(by, id, g.event(id)), getQuotas(by, id), verify(by, question{Key: by}),
+			recordOne(by, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{g.event(id)}}), getQuotas(by, id), verify(by, question{Key: by}),
 			createRun(by, model.CreateRun{Tenant: id, Worker: g.worker(), Task: "late"}),
 		}))
 	}
@@ -142,12 +142,20 @@ func (g *generator) monthEnd() []planned {
 	}
 	before, after := end.Add(-g.upTo(4*time.Minute)), end.Add(g.upTo(time.Minute))
 	event := func(at time.Time) op {
-		return recordOne(model.Program, id, model.UsageEvent{Meter: "tokens_used", Amount: g.Int64N(900), Time: at, Key: key})
+		e := model.UsageEvent{Meter: "tokens_used", Amount: g.Int64N(900), Time: at, Key: key}
+		return recordOne(model.Program, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{e}})
 	}
 	admission := createRun(model.Program, model.CreateRun{Tenant: id, Worker: "alpha", Task: "close", Key: key, Reserve: g.Int64N(900)})
 	return []planned{
-		{before, event(end.Add(-time.Microsecond))}, {before, event(end)}, {before, event(after)}, {before, getQuotas(0, id)},
-		{before, admission}, {after, admission}, {after, getQuotas(0, id)}, {after, event(time.Time{})}, {after, admission},
+		{before, event(end.Add(-time.Microsecond))},
+		{before, event(end)},
+		{before, event(after)},
+		{before, getQuotas(0, id)},
+		{before, admission},
+		{after, admission},
+		{after, getQuotas(0, id)},
+		{after, event(time.Time{})},
+		{after, admission},
 	}
 }
 

@@ -1,6 +1,7 @@
 package simtest_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -178,7 +179,13 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rentroll.db")
 	var busy rentroll.TenantID
 	waiting, release := make(chan struct{}), make(chan struct{})
-	store := &simtest.Faults{Store: openFile(t, path), OnClaim: func(ids []rentroll.TenantID, wait bool) []rentroll.TenantID {
+	spy := &closeSpy{Store: openFile(t, path)}
+	var early atomic.Bool
+	commit := func() simtest.Fault {
+		early.Store(spy.closed.Load())
+		return simtest.None
+	}
+	store := &simtest.Faults{Store: spy, OnCommit: commit, OnClaim: func(ids []rentroll.TenantID, wait bool) []rentroll.TenantID {
 		switch {
 		case busy.IsZero() || ids[0] != busy:
 			return nil
@@ -197,6 +204,12 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 	go func() { _, err := r.run(id); answer <- err }()
 	<-waiting
 	go func() { closed <- r.Close() }()
+	until(t, "nothing is accepted any more", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := r.CreateRun(ctx, rentroll.CreateRunParams{TenantID: id, WorkerID: "builder", Task: "build"})
+		return rentroll.CodeOf(err) == rentroll.CodeUnavailable
+	})
 	close(release)
 	if err := <-answer; err != nil {
 		t.Errorf("a call that was accepted before Close: %v", err)
@@ -204,11 +217,27 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Errorf("closing: %v", err)
 	}
+	if early.Load() {
+		t.Error("the store was closed before the last commit")
+	}
 	again := newRig(t, openFile(t, path), rentroll.Options{})
 	if used := again.use(id, quota.RunsPerDay); used != 1 {
 		t.Errorf("%d runs are stored, want 1", used)
 	}
 	again.checkRows(id)
+}
+
+// closeSpy knows when a store is closed.
+type closeSpy struct {
+	rentroll.Store
+
+	closed atomic.Bool
+}
+
+// Close closes the store.
+func (s *closeSpy) Close() error {
+	s.closed.Store(true)
+	return s.Store.Close()
 }
 
 // TestOneBadCommandFailsAlone: where the store refuses one command's data, or panics over
@@ -417,17 +446,24 @@ func TestClocksOfABatch(t *testing.T) {
 	limits := func() quota.Limits { return quota.Limits{quota.ConcurrentRuns: quota.Of(2)} }
 	ahead, behind, other := r.tenant("ahead", limits()), r.tenant("behind", limits()), r.tenant("other", nil)
 	overdue := r.mustRun(ahead)
-	alive := r.mustRun(behind)
-	r.mustRun(behind)
+	alive := r.mustRun(behind) // until the time that the other has seen
+	short, err := r.CreateRun(t.Context(), rentroll.CreateRunParams{
+		TenantID: behind, WorkerID: "builder", Task: "build", Lease: 30 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.clock.Set(noon.Add(rentroll.DefaultLease))
 	r.mustRun(ahead) // it has seen this time
 	r.clock.Set(noon.Add(time.Minute))
 	tenants := []rentroll.TenantID{ahead, behind}
 	all := together(r, g, func() error { _, err := r.run(other); return err }, 10,
 		func(i int) (*rentroll.Run, error) { return r.run(tenants[i%2]) })
-	ended(t, all, map[rentroll.Code]int{"": 1, rentroll.CodeQuotaExceeded: 9})
+	ended(t, all, map[rentroll.Code]int{"": 2, rentroll.CodeQuotaExceeded: 8})
 	for ref, want := range map[rentroll.RunRef]rentroll.RunStatus{
-		{TenantID: ahead, RunID: overdue.ID}: rentroll.RunCrashed, {TenantID: behind, RunID: alive.ID}: rentroll.RunQueued,
+		{TenantID: ahead, RunID: overdue.ID}: rentroll.RunCrashed,
+		{TenantID: behind, RunID: short.ID}:  rentroll.RunCrashed,
+		{TenantID: behind, RunID: alive.ID}:  rentroll.RunQueued,
 	} {
 		if run, err := r.GetRun(t.Context(), ref); err != nil || run.Status != want {
 			t.Errorf("a run is %v (%v), want %s", run.Status, err, want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,11 +78,11 @@ func (q request) play(w *model.World) string {
 		return answerTo(bad, "done")
 	default:
 		rows, bad := w.GetQuotas(0, noon, theTenant)
-		text := ""
+		var text strings.Builder
 		for _, row := range rows {
-			text += fmt.Sprintf("%s=%d+%d ", row.Quota, row.Used, row.Reserved)
+			fmt.Fprintf(&text, "%s=%d+%d ", row.Quota, row.Used, row.Reserved)
 		}
-		return answerTo(bad, "%s", text)
+		return answerTo(bad, "%s", text.String())
 	}
 }
 
@@ -153,11 +154,11 @@ func (c *clients) call(ctx context.Context, q request) string {
 		return answerTo(refused(err), "done")
 	default:
 		rows, err := c.GetQuotas(ctx, c.tenant)
-		text := ""
+		var text strings.Builder
 		for _, row := range rows {
-			text += fmt.Sprintf("%s=%d+%d ", row.Quota, row.Used, row.Reserved)
+			fmt.Fprintf(&text, "%s=%d+%d ", row.Quota, row.Used, row.Reserved)
 		}
-		return answerTo(refused(err), "%s", text)
+		return answerTo(refused(err), "%s", text.String())
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 func createKey(by model.Ref, p model.CreateKey) op {
 	return op{
-		"CreateAPIKey", by, p,
+		"CreateAPIKey", by, given(p, p.Once),
 		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
 			p := p
 			p.Ref = ref

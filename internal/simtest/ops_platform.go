@@ -20,9 +20,20 @@ type op struct {
 	call func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error)
 }
 
+// given are the arguments of an operation, with its idempotency key if it has one.
+func given(args any, once string) any {
+	if once == "" {
+		return args
+	}
+	return struct {
+		Args any
+		Once string
+	}{args, once}
+}
+
 func createTenant(by model.Ref, p model.CreateTenant) op {
 	return op{
-		"CreateTenant", by, p,
+		"CreateTenant", by, given(p, p.Once),
 		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
 			p := p
 			p.Ref = ref
@@ -187,7 +198,7 @@ func deletePlan(by model.Ref, name string) op {
 
 func createUser(by model.Ref, p model.CreateUser) op {
 	return op{
-		"CreateUser", by, p,
+		"CreateUser", by, given(p, p.Once),
 		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
 			p := p
 			p.Ref = ref
@@ -220,7 +231,7 @@ func deleteUser(by, id model.Ref) op {
 
 func createMembership(by model.Ref, p model.CreateMembership) op {
 	return op{
-		"CreateMembership", by, p,
+		"CreateMembership", by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return w.CreateMembership(by, now, p)
 		},

@@ -11,7 +11,7 @@ import (
 
 func createRun(by model.Ref, p model.CreateRun) op {
 	return op{
-		"CreateRun", by, p,
+		"CreateRun", by, given(p, p.Once),
 		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
 			p := p
 			p.Ref = ref
@@ -111,7 +111,7 @@ func heartbeat(by model.Ref, r runOf, tokens int64, lease time.Duration) op {
 
 func completeRun(by model.Ref, p model.CompleteRun) op {
 	return op{
-		"CompleteRun", by, p,
+		"CompleteRun", by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return w.CompleteRun(by, now, p)
 		},
@@ -137,7 +137,7 @@ func (s *side) usage(e model.UsageEvent) rentroll.UsageParams {
 
 func recordUsage(by model.Ref, p model.RecordUsage) op {
 	return op{
-		"RecordUsageBatch", by, p,
+		"RecordUsageBatch", by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return w.RecordUsage(by, now, p)
 		},
@@ -156,36 +156,28 @@ func recordUsage(by model.Ref, p model.RecordUsage) op {
 }
 
 // recordOne records one event by itself, which is refused where a batch rejects.
-func recordOne(by, id model.Ref, ev model.UsageEvent) op {
+func recordOne(by model.Ref, p model.RecordUsage) op {
+	p.Single = true
 	return op{
-		"RecordUsage", by,
-		struct {
-			Tenant model.Ref
-			model.UsageEvent
-		}{id, ev},
+		"RecordUsage", by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
-			r, bad := w.RecordUsage(by, now, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{ev}})
-			if bad != nil {
-				return nil, bad
-			}
-			if r.Items[0].Status == "rejected" {
-				return nil, &model.Refusal{Code: r.Items[0].Code}
-			}
-			return r.Items[0], nil
+			return w.RecordUsage(by, now, p)
 		},
 		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
-			r, err := e.RecordUsage(ctx, rentroll.RecordUsageParams{TenantID: s.tenant(id), UsageParams: s.usage(ev)})
+			r, err := e.RecordUsage(ctx, rentroll.RecordUsageParams{
+				TenantID: s.tenant(p.Tenant), UsageParams: s.usage(p.Events[0]), IdempotencyKey: p.Once,
+			})
 			if err != nil {
 				return nil, err
 			}
-			return model.UsageView{EventID: string(r.EventID), Status: string(r.Status), Code: string(r.Code)}, nil
+			return receiptView(&rentroll.UsageReceipt{Items: []rentroll.UsageResult{*r}, Replayed: r.Replayed}), nil
 		},
 	}
 }
 
 func incrementUsage(by model.Ref, p model.IncrementUsage) op {
 	return op{
-		"IncrementUsage", by, p,
+		"IncrementUsage", by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return nil, w.IncrementUsage(by, now, p)
 		},

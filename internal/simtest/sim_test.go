@@ -31,7 +31,7 @@ func openSQLite(t testing.TB) rentroll.Store {
 // a folder for that: histories of thousands of commits else wait for the disk most of the time.
 func openInMemory(t testing.TB) rentroll.Store {
 	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "rentroll")
+	folder, err := os.MkdirTemp("/dev/shm", "rentroll") //nolint:usetesting // the test's own folder is on a disk
 	if err != nil {
 		return openSQLite(t)
 	}
@@ -41,6 +41,14 @@ func openInMemory(t testing.TB) rentroll.Store {
 		}
 	})
 	return openFile(t, filepath.Join(folder, "rentroll.db"))
+}
+
+// unreliable opens a store that fails all the time in ways that callers must not see.
+func unreliable(seed uint64) simtest.Opener {
+	return func(t testing.TB) rentroll.Store {
+		t.Helper()
+		return simtest.Unreliable(openInMemory(t), seed)
+	}
 }
 
 // openFile opens a SQLite store in a file.
@@ -97,12 +105,12 @@ func TestSimulation(t *testing.T) {
 // TestSimulationOfTwo plays the same histories on two stores at once, one of which fails all the time in ways that
 // callers must not see.
 func TestSimulationOfTwo(t *testing.T) {
+	t.Parallel()
 	for i := range max(1, *historiesFlag/4) {
 		seed := *seedFlag + 1_000_000 + uint64(i)
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			unreliable := func(t testing.TB) rentroll.Store { return simtest.Unreliable(openInMemory(t), seed) }
-			simtest.Simulate(t, seed, *stepsFlag, openInMemory, unreliable)
+			simtest.Simulate(t, seed, *stepsFlag, openInMemory, unreliable(seed))
 		})
 	}
 }
@@ -126,7 +134,7 @@ func TestSimulationForLong(t *testing.T) {
 	for ; time.Now().Before(end) && !t.Failed(); histories++ {
 		open := openInMemory
 		if seed%4 == 0 {
-			open = func(t testing.TB) rentroll.Store { return simtest.Unreliable(openInMemory(t), seed) }
+			open = unreliable(seed)
 		}
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) { simtest.Simulate(t, seed, *stepsFlag, open) })
 		seed++

@@ -24,7 +24,8 @@ type facts map[string]any
 
 // snapshot looks at everything that callers can see, and at the rows behind it.
 func snapshot(p cuts) op {
-	return op{"Snapshot", model.Program, p,
+	return op{
+		"Snapshot", model.Program, p,
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			f := facts{"tenants": w.Tenants(now), "users": w.Users(), "plans": w.Plans(), "audit": w.Audit(0)}
 			for _, id := range w.Known() {
@@ -34,7 +35,8 @@ func snapshot(p cuts) op {
 		},
 		func(ctx context.Context, s *side, _ *rentroll.Engine, _ model.Ref) (any, error) {
 			return s.facts(ctx, p)
-		}}
+		},
+	}
 }
 
 func (f facts) ofModel(w *model.World, now time.Time, id model.Ref, p cuts) {

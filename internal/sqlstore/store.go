@@ -8,7 +8,10 @@ import (
 )
 
 // Store is a rentroll.Store on a SQL database.
-type Store struct{ dialect Dialect }
+type Store struct {
+	dialect Dialect
+	hot     hot // only with sessions that are Sole
+}
 
 // New makes a store of a database whose migrations have been applied. The store owns the dialect and closes it.
 func New(d Dialect) *Store { return &Store{dialect: d} }
@@ -21,11 +24,22 @@ func (s *Store) Close() error { return s.dialect.Close() }
 
 // Begin opens a write transaction.
 func (s *Store) Begin(ctx context.Context) (rentroll.Tx, error) {
-	session, err := s.dialect.Write(ctx)
+	session, sole, err := s.write(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &tx{reader: reader{session: session}, store: s}, nil
+	return &tx{reader: reader{session: session}, store: s, sole: sole}, nil
+}
+
+// write opens a write session; sole is nil where others write to the database as well.
+func (s *Store) write(ctx context.Context) (session Session, sole Sole, err error) {
+	if session, err = s.dialect.Write(ctx); err != nil {
+		return nil, nil, err
+	}
+	if sole, _ = session.(Sole); sole != nil && !sole.Untouched() {
+		s.hot.forget()
+	}
+	return session, sole, nil
 }
 
 // View calls read with one snapshot.
@@ -45,7 +59,7 @@ var (
 
 // Committed says whether a transaction was committed. Locking its accounts waits for its end.
 func (s *Store) Committed(ctx context.Context, id rentroll.BatchID, ids []rentroll.TenantID) (bool, error) {
-	session, err := s.dialect.Write(ctx)
+	session, _, err := s.write(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -66,7 +80,7 @@ func (s *Store) Committed(ctx context.Context, id rentroll.BatchID, ids []rentro
 
 // WriteStatistics adds to what is counted off the path of admissions.
 func (s *Store) WriteStatistics(ctx context.Context, stats *rentroll.Statistics) error {
-	session, err := s.dialect.Write(ctx)
+	session, _, err := s.write(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,6 +131,8 @@ func (r *reader) Load(ctx context.Context, b *rentroll.Batch) error {
 type tx struct {
 	reader
 	store *Store
+	sole  Sole
+	batch *rentroll.Batch // that the accounts were claimed for
 }
 
 // Claim locks and loads accounts.
@@ -126,6 +142,10 @@ func (t *tx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.Tenant
 		b.Accounts.Want(id)
 	}
 	b.Accounts.TakeWanted() // they are read here, with their locks
+	t.batch = b
+	if t.sole != nil {
+		ids = t.store.hot.accounts.serve(&b.Accounts, ids)
+	}
 	request := accounts.fetch(ids, b.Accounts.Found)
 	request.Lock = LockSkip
 	if wait {
@@ -155,8 +175,20 @@ func (t *tx) busy(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantI
 	return busy, err
 }
 
+// Load reads all that b names.
+func (t *tx) Load(ctx context.Context, b *rentroll.Batch) error {
+	if t.sole != nil {
+		missing := t.store.hot.workers.serve(&b.Workers, b.Workers.TakeWanted())
+		if err := t.session.Run(ctx, workers.fetch(missing, b.Workers.Found)); err != nil {
+			return err
+		}
+	}
+	return t.reader.Load(ctx, b)
+}
+
 // Save writes all changes of b.
 func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
+	t.remember(b)
 	requests := make([]*Request, 0, 16)
 	requests = accounts.save(&b.Accounts, requests)
 	requests = profiles.save(&b.Profiles, requests)
@@ -178,6 +210,20 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = audit.add(b.Audit, requests)
 	requests = operatorKeys.add(b.NewOperatorKeys, requests)
 	return t.session.Run(ctx, requests...)
+}
+
+// remember has what b will have read and written kept, once it is durable.
+func (t *tx) remember(b *rentroll.Batch) {
+	if t.sole == nil {
+		return
+	}
+	t.sole.AfterCommit(func() {
+		if b == t.batch {
+			t.store.hot.keep(b)
+		} else {
+			t.store.hot.forget() // two batches in one transaction: neither has the whole
+		}
+	})
 }
 
 // Commit makes the changes durable.
