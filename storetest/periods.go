@@ -35,6 +35,8 @@ func insertPeriods(s *scene) {
 func periodConflict(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	s.putPeriods(periodOf(tenant, 1))
-	s.refuse(func(b *rentroll.Batch) { b.Periods = []*rentroll.PastPeriod{periodOf(tenant, 2), periodOf(tenant, 1)} })
+	longer := periodOf(tenant, 1)
+	longer.End = longer.End.AddDate(0, 1, 0)
+	s.refuse(func(b *rentroll.Batch) { b.Periods = []*rentroll.PastPeriod{periodOf(tenant, 2), longer} })
 	s.putPeriods(periodOf(tenant, 2)) // it is not there from the refused transaction
 }

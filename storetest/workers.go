@@ -38,7 +38,7 @@ func (s *scene) workerIDs(tenant rentroll.TenantID) (ids []string) {
 	s.view(func(ctx context.Context, r rentroll.Reader) error {
 		rows, err := r.ListWorkers(ctx, tenant)
 		for _, w := range rows {
-			same(s, "a listed worker", w, &rentroll.Worker{TenantID: tenant, WorkerID: w.WorkerID, Enabled: true})
+			same(s, "a listed worker", w, get(s, workerRows, workerRef(w)))
 			ids = append(ids, w.WorkerID)
 		}
 		return err
@@ -50,8 +50,8 @@ func listWorkers(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	ids := []string{"b", "a", "a-b", "a.b", "a_b", "ab", "10", "9", "z", "a--", "a-a"}
 	s.put(func(b *rentroll.Batch) {
-		for _, id := range ids {
-			w := &rentroll.Worker{TenantID: tenant, WorkerID: id, Enabled: true}
+		for i, id := range ids {
+			w := &rentroll.Worker{TenantID: tenant, WorkerID: id, Enabled: i%2 == 0, FirstUsedAt: new(after(i % 3))}
 			b.Workers.Put(workerRef(w), w)
 		}
 	})

@@ -65,24 +65,21 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 	if err != nil {
 		return err
 	}
-	// The address before the database: a start that fails must not have made a key that nobody saw.
-	listener, err := listen(ctx, "--listen", c.Listen)
-	if err != nil {
+	s := &server{
+		serveCmd: c, std: std, logger: c.logger(std), database: d, secret: secret, clock: demo.NewClock(time.Now), deaf: stop,
+	}
+	// The addresses before the database: a start that fails must not have made a key.
+	if s.listener, err = listen(ctx, "--listen", c.Listen); err != nil {
 		return err
 	}
-	s := &server{
-		serveCmd: c, std: std, logger: c.logger(std), database: d, secret: secret,
-		listener: listener, clock: demo.NewClock(time.Now), deaf: stop,
+	defer s.listener.Close()
+	if c.PprofListen != "" {
+		if s.profiles, err = listen(ctx, "--pprof-listen", c.PprofListen); err != nil {
+			return err
+		}
+		defer s.profiles.Close()
 	}
-	return errors.Join(s.run(ctx), closed(listener.Close()))
-}
-
-// closed ignores that something was closed before.
-func closed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return s.run(ctx)
 }
 
 // listen opens an address and explains why it can't be opened.
@@ -108,6 +105,7 @@ type server struct {
 	database database
 	secret   string // the configured operator key
 	listener net.Listener
+	profiles net.Listener // nil where none are served
 	clock    *demo.Clock
 	deaf     func() // gives signals their usual effect again
 
@@ -151,8 +149,23 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 	if s.play != nil {
 		return s.play.set(ctx)
 	}
-	if !known && s.secret == "" {
-		s.credential, err = makeOperatorKey(ctx, s.engine, s.database, s.std.outTTY)
+	if known || s.secret != "" {
+		return nil
+	}
+	// A stop that comes now must not keep the key from whoever it is for.
+	if s.credential, err = makeOperatorKey(context.WithoutCancel(ctx), s.engine, s.database, s.std.outTTY); err != nil {
+		return err
+	}
+	return s.tell()
+}
+
+// tell says where the key is that was just made, at once: it exists, whatever happens next.
+func (s *server) tell() (err error) {
+	switch {
+	case s.credential.secret != "":
+		_, err = fmt.Fprintf(s.std.out, "This database is new. Its operator key is shown this once and can't be read again:\n\n    %s\n\n", s.credential.secret)
+	case s.credential.file != "":
+		_, err = fmt.Fprintf(s.std.out, "The operator key of this new database is in %s, readable by this user only.\n", s.credential.file)
 	}
 	return err
 }
@@ -178,12 +191,8 @@ func (s *server) serve(ctx context.Context) error {
 	})
 	srv := httpapi.NewServer(s.listener.Addr().String(), handler)
 	srv.ErrorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn)
-	if s.PprofListen != "" {
-		profiles, err := s.profile(ctx)
-		if err != nil {
-			return err
-		}
-		defer profiles.Close()
+	if s.profiles != nil {
+		defer s.profile().Close()
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(s.listener) }()
@@ -211,11 +220,7 @@ func (s *server) serve(ctx context.Context) error {
 }
 
 // profile serves Go's profiles at an address of their own.
-func (s *server) profile(ctx context.Context) (*http.Server, error) {
-	l, err := listen(ctx, "--pprof-listen", s.PprofListen)
-	if err != nil {
-		return nil, err
-	}
+func (s *server) profile() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -223,13 +228,13 @@ func (s *server) profile(ctx context.Context) (*http.Server, error) {
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	s.logger.Info("profiles are served", "url", "http://"+l.Addr().String()+"/debug/pprof/")
+	s.logger.Info("profiles are served", "url", "http://"+s.profiles.Addr().String()+"/debug/pprof/")
 	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(s.profiles); !errors.Is(err, http.ErrServerClosed) {
 			s.logger.Error("profiles are not served any more", "error", err)
 		}
 	}()
-	return srv, nil
+	return srv
 }
 
 // url is how a program on this machine reaches the server.
@@ -251,12 +256,7 @@ func (s *server) greet() error {
 	switch {
 	case s.play != nil:
 		s.play.greet(&b)
-	case s.credential.secret != "":
-		fmt.Fprintf(&b, "\nThis database is new. Its operator key is shown this once and can't be read again:\n\n    %s\n", s.credential.secret)
-	case s.credential.file != "":
-		fmt.Fprintf(&b, "The operator key of this new database is in %s, readable by this user only.\n", s.credential.file)
-	}
-	if s.play == nil && s.credential != (credential{}) && s.std.outTTY {
+	case s.credential != (credential{}) && s.std.outTTY:
 		fmt.Fprintf(&b, "\nTry it in another terminal:\n\n    %s\n    %s\n    %s\n\n", s.export(),
 			`rentroll tenant create acme --name "Acme Inc." --plan pro`,
 			`curl -H "Authorization: Bearer $RENTROLL_KEY" `+s.url()+`/v1/tenants/acme/quotas`)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
 	"io/fs"
@@ -178,6 +179,59 @@ func TestFirstStart(t *testing.T) {
 		t.Errorf("the database has no key any more: %v", err)
 	}
 	third.stop()
+}
+
+// TestFirstStartOnATerminal runs the server in this process, as if somebody looked at its output.
+func TestFirstStartOnATerminal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := func() (*lines, func()) {
+		out, log := newLines(), newLines()
+		ctx, cancel := context.WithCancel(t.Context())
+		c := &serveCmd{
+			Database: filepath.Join(dir, "x.db"), Listen: "127.0.0.1:0", KeyPrefix: "acme", DrainTimeout: patience,
+			logFlags: logFlags{LogFormat: "auto"},
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx, &streams{out: out, err: log, outTTY: true, errTTY: true}) }()
+		return out, func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			out.close()
+			log.close()
+			if text := log.String(); !strings.Contains(text, "level=INFO msg=stopped") || strings.Contains(text, "acmeop_") {
+				t.Errorf("the log is no text, or tells the key:\n%s", text)
+			}
+		}
+	}
+	out, stop := start()
+	url := strings.TrimPrefix(out.wait(t, "rentroll listens on"), "rentroll listens on ")
+	out.wait(t, "/v1/tenants/acme/quotas") // the last of what is to be tried
+	secret := strings.TrimSpace(out.wait(t, "    acmeop_"))
+	for _, want := range []string{"export RENTROLL_KEY=" + secret + " RENTROLL_URL=" + url + "\n", "rentroll tenant create acme", "curl "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	c, err := client.New(url, secret, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ListPlans(t.Context()); err != nil {
+		t.Errorf("the key is not good: %v", err)
+	}
+	stop()
+	if found, err := filepath.Glob(filepath.Join(dir, operatorKeyFile)); err != nil || len(found) > 0 {
+		t.Errorf("it is in a file, too: %v (%v)", found, err)
+	}
+	out, stop = start()
+	out.wait(t, "rentroll listens on")
+	stop()
+	if strings.Contains(out.String(), "acmeop_") {
+		t.Errorf("the second start shows a key:\n%s", out)
+	}
 }
 
 func TestConfiguredOperatorKeys(t *testing.T) {
