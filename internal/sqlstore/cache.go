@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/rentroll/rentroll"
+import (
+	"maps"
+
+	"github.com/rentroll/rentroll"
+)
 
 // Sole is implemented by the write sessions of a database in a file, of which there is one at a time and which others
 // seldom write to. With them the store keeps the rows that nearly every transaction reads.
@@ -39,9 +43,7 @@ func (c *cache[K, R]) keep(set *rentroll.Rowset[K, R]) {
 	if c.rows == nil {
 		c.rows = make(map[K]*R)
 	}
-	for k, row := range set.All() {
-		c.rows[k] = row
-	}
+	maps.Insert(c.rows, set.All())
 	none := func(*R) {}
 	set.Changes(none, none, func(k K) { delete(c.rows, k) })
 }
