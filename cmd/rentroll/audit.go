@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,7 +24,7 @@ type auditList struct {
 }
 
 // Run lists the changes.
-func (c *auditList) Run(ctx background, s *session) error {
+func (c *auditList) Run(ctx context.Context, s *session) error {
 	if (c.Tenant == "") != c.Platform {
 		return usagef("name a tenant, or give --platform")
 	}

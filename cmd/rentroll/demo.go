@@ -85,6 +85,9 @@ func (p *stage) greet(w *strings.Builder) {
 	fmt.Fprintf(w, "A demonstration in %s: the tenants work while this runs. Delete the file when you have seen enough.\n", p.database.name)
 	if p.credential.secret == "" {
 		w.WriteString("The operator key is the configured one.\n")
+		if p.url() != defaultURL {
+			fmt.Fprintf(w, "\nLet the commands find this server:\n\n    export RENTROLL_URL=%s\n", p.url())
+		}
 	} else {
 		fmt.Fprintf(w, "\nThe operator key, until this server stops:\n\n    %s\n", p.export())
 	}

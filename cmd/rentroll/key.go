@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -35,7 +36,7 @@ type keyCreate struct {
 }
 
 // Run makes the key.
-func (c *keyCreate) Run(ctx background, s *session) error {
+func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	made, err := s.api.CreateAPIKey(ctx, c.Tenant, client.CreateAPIKeyParams{
 		Name: c.Name, UserID: c.UserID, Permissions: c.Permissions, AllowedWorkers: c.AllowedWorkers, ExpiresInDays: c.ExpiresInDays,
 		RateLimitRPM: c.RateLimitRPM, MaxConcurrentRuns: c.MaxConcurrentRuns, MaxTokensPerMonth: c.MaxTokensPerMonth,
@@ -90,7 +91,7 @@ type keyList struct {
 }
 
 // Run lists the keys.
-func (c *keyList) Run(ctx background, s *session) error {
+func (c *keyList) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
 		return s.api.ListAPIKeys(ctx, c.Tenant, client.ListAPIKeysParams{IncludeRevoked: c.IncludeRevoked, Page: page})
 	}, []column[*rentroll.APIKey]{
@@ -114,7 +115,7 @@ type ofKey struct {
 type keyGet struct{ ofKey }
 
 // Run shows the key.
-func (c *keyGet) Run(ctx background, s *session) error {
+func (c *keyGet) Run(ctx context.Context, s *session) error {
 	k, err := s.api.GetAPIKey(ctx, c.Tenant, c.ID)
 	return s.print(err, func() error { return s.printKey(k) })
 }
@@ -126,7 +127,7 @@ type keyRevoke struct {
 }
 
 // Run ends the key.
-func (c *keyRevoke) Run(ctx background, s *session) error {
+func (c *keyRevoke) Run(ctx context.Context, s *session) error {
 	k, err := s.api.RevokeAPIKey(ctx, c.Tenant, c.ID, c.Reason)
 	return s.print(err, func() error { return s.printKey(k) })
 }
@@ -143,7 +144,7 @@ func (c *keyVerify) Help() string {
 }
 
 // Run asks for the secret, then about it.
-func (c *keyVerify) Run(ctx background, s *session) error {
+func (c *keyVerify) Run(ctx context.Context, s *session) error {
 	if c.Secret != "-" && !strings.HasPrefix(c.Secret, "@") {
 		return usagef("give the secret on standard input (-) or in a file (@FILE), not as an argument")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/client"
 )
@@ -25,7 +27,7 @@ type memberAdd struct {
 }
 
 // Run adds the member.
-func (c *memberAdd) Run(ctx background, s *session) error {
+func (c *memberAdd) Run(ctx context.Context, s *session) error {
 	m, err := s.api.CreateMembership(ctx, c.Tenant, client.CreateMembershipParams{
 		UserID: c.User, Email: c.Email, ExternalID: c.ExternalID, Role: rentroll.Role(given(c.Role)), SetAsDefault: c.Default,
 	})
@@ -47,7 +49,7 @@ type memberList struct {
 }
 
 // Run lists the members.
-func (c *memberList) Run(ctx background, s *session) error {
+func (c *memberList) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Member], error) {
 		return s.api.ListMembers(ctx, c.Tenant, page)
 	}, memberColumns(s))
@@ -61,7 +63,7 @@ type memberRole struct {
 }
 
 // Run changes the role.
-func (c *memberRole) Run(ctx background, s *session) error {
+func (c *memberRole) Run(ctx context.Context, s *session) error {
 	m, err := s.api.UpdateMembership(ctx, c.Tenant, c.User, rentroll.Role(c.Role))
 	return s.print(err, func() error { return printTable(s, []*rentroll.Member{m}, memberColumns(s)) })
 }
@@ -73,6 +75,6 @@ type memberRemove struct {
 }
 
 // Run removes the member.
-func (c *memberRemove) Run(ctx background, s *session) error {
+func (c *memberRemove) Run(ctx context.Context, s *session) error {
 	return s.done(s.api.DeleteMembership(ctx, c.Tenant, c.User), "%s is no member of %s any more.", c.User, c.Tenant)
 }

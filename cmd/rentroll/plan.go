@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
 )
@@ -31,7 +33,7 @@ func planColumns() []column[*rentroll.Plan] {
 type planList struct{}
 
 // Run lists the plans.
-func (c *planList) Run(ctx background, s *session) error {
+func (c *planList) Run(ctx context.Context, s *session) error {
 	return list(s, noPaging, everything(s.api.ListPlans(ctx)), planColumns())
 }
 
@@ -43,7 +45,7 @@ type planPut struct {
 
 // Run makes or changes the plan. The API replaces plans whole; that a limit which is not named here becomes none would
 // be a trap on a command line.
-func (c *planPut) Run(ctx background, s *session) error {
+func (c *planPut) Run(ctx context.Context, s *session) error {
 	limits, err := parseLimits(c.Limits)
 	if err != nil {
 		return err
@@ -80,6 +82,6 @@ type planDelete struct {
 }
 
 // Run deletes the plan.
-func (c *planDelete) Run(ctx background, s *session) error {
+func (c *planDelete) Run(ctx context.Context, s *session) error {
 	return s.done(s.api.DeletePlan(ctx, c.Name), "The plan %s is deleted.", c.Name)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -218,6 +217,3 @@ func everything[T any](items []T, err error) func(rentroll.Page) (*rentroll.List
 
 // noPaging reads a list that the API gives whole.
 var noPaging = Paging{}
-
-// background is the context of commands; a signal ends the process, and with it the request.
-type background = context.Context

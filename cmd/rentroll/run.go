@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ type runCreate struct {
 }
 
 // Run asks for the admission.
-func (c *runCreate) Run(ctx background, s *session) error {
+func (c *runCreate) Run(ctx context.Context, s *session) error {
 	input, err := readJSON(s.std, "--input", c.Input)
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ type runList struct {
 }
 
 // Run lists the runs.
-func (c *runList) Run(ctx background, s *session) error {
+func (c *runList) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Run], error) {
 		return s.api.ListRuns(ctx, c.Tenant, client.ListRunsParams{
 			Status: rentroll.RunStatus(given(c.Status)), WorkerID: c.WorkerID, APIKeyID: c.APIKeyID, Page: page,
@@ -133,19 +134,19 @@ type (
 )
 
 // Run shows the run.
-func (c *runGet) Run(ctx background, s *session) error {
+func (c *runGet) Run(ctx context.Context, s *session) error {
 	run, err := s.api.GetRun(ctx, c.Tenant, c.ID)
 	return s.print(err, func() error { return s.printRun(run) })
 }
 
 // Run starts the run.
-func (c *runStart) Run(ctx background, s *session) error {
+func (c *runStart) Run(ctx context.Context, s *session) error {
 	run, err := s.api.StartRun(ctx, c.Tenant, c.ID)
 	return s.print(err, func() error { return s.printRun(run) })
 }
 
 // Run cancels the run.
-func (c *runCancel) Run(ctx background, s *session) error {
+func (c *runCancel) Run(ctx context.Context, s *session) error {
 	run, err := s.api.CancelRun(ctx, c.Tenant, c.ID)
 	return s.print(err, func() error { return s.printRun(run) })
 }
@@ -158,7 +159,7 @@ type runHeartbeat struct {
 }
 
 // Run renews the lease.
-func (c *runHeartbeat) Run(ctx background, s *session) error {
+func (c *runHeartbeat) Run(ctx context.Context, s *session) error {
 	run, err := s.api.Heartbeat(ctx, c.Tenant, c.ID, client.HeartbeatParams{TokensSoFar: c.TokensSoFar, Lease: c.Lease})
 	return s.print(err, func() error { return s.printRun(run) })
 }
@@ -180,7 +181,7 @@ type runComplete struct {
 }
 
 // Run completes the run.
-func (c *runComplete) Run(ctx background, s *session) error {
+func (c *runComplete) Run(ctx context.Context, s *session) error {
 	if c.Output == "-" && c.ReplayToken == "-" {
 		return usagef("--output and --replay-token can't both be read from standard input")
 	}
@@ -216,7 +217,7 @@ func (c *runCheck) Help() string {
 }
 
 // Run asks for the decision.
-func (c *runCheck) Run(ctx background, s *session) error {
+func (c *runCheck) Run(ctx context.Context, s *session) error {
 	var d *rentroll.Decision
 	var err error
 	if c.Tokens != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,7 +49,7 @@ type tenantCreate struct {
 }
 
 // Run creates the tenant.
-func (c *tenantCreate) Run(ctx background, s *session) error {
+func (c *tenantCreate) Run(ctx context.Context, s *session) error {
 	overrides, err := parseOverrides(c.Override, c.Until, c.Reason)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ type tenantList struct {
 }
 
 // Run lists tenants.
-func (c *tenantList) Run(ctx background, s *session) error {
+func (c *tenantList) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Tenant], error) {
 		return s.api.ListTenants(ctx, client.ListTenantsParams{
 			Status: rentroll.TenantStatus(given(c.Status)), Plan: c.Plan, Query: c.Query, Page: page,
@@ -111,7 +112,7 @@ func (c *tenantList) Run(ctx background, s *session) error {
 type tenantGet struct{ ofTenant }
 
 // Run shows the tenant.
-func (c *tenantGet) Run(ctx background, s *session) error {
+func (c *tenantGet) Run(ctx context.Context, s *session) error {
 	t, err := s.api.GetTenant(ctx, c.Tenant)
 	return s.print(err, func() error { return s.printTenant(t) })
 }
@@ -178,7 +179,7 @@ type tenantUpdate struct {
 }
 
 // Run changes the tenant.
-func (c *tenantUpdate) Run(ctx background, s *session) error {
+func (c *tenantUpdate) Run(ctx context.Context, s *session) error {
 	patch := client.TenantPatch{
 		Name: c.Name, ExternalID: (*rentroll.NullString)(c.ExternalID), BillingEmail: (*rentroll.NullString)(c.BillingEmail),
 		Timezone: c.Timezone, BillingAnchorDay: c.BillingAnchorDay,
@@ -215,7 +216,7 @@ type tenantPlan struct {
 }
 
 // Run moves the tenant.
-func (c *tenantPlan) Run(ctx background, s *session) error {
+func (c *tenantPlan) Run(ctx context.Context, s *session) error {
 	result, err := s.api.UpdatePlan(ctx, c.Tenant, c.Plan)
 	return s.print(err, func() error {
 		if err := s.printTenant(result.Tenant); err != nil {
@@ -247,22 +248,22 @@ type (
 )
 
 // Run suspends the tenant.
-func (c *tenantSuspend) Run(ctx background, s *session) error {
+func (c *tenantSuspend) Run(ctx context.Context, s *session) error {
 	return s.transition(s.api.Suspend(ctx, c.Tenant, c.Reason))
 }
 
 // Run resumes the tenant.
-func (c *tenantResume) Run(ctx background, s *session) error {
+func (c *tenantResume) Run(ctx context.Context, s *session) error {
 	return s.transition(s.api.Resume(ctx, c.Tenant, c.Reason))
 }
 
 // Run terminates the tenant.
-func (c *tenantTerminate) Run(ctx background, s *session) error {
+func (c *tenantTerminate) Run(ctx context.Context, s *session) error {
 	return s.transition(s.api.Terminate(ctx, c.Tenant, c.Reason))
 }
 
 // Run archives the tenant.
-func (c *tenantArchive) Run(ctx background, s *session) error {
+func (c *tenantArchive) Run(ctx context.Context, s *session) error {
 	return s.transition(s.api.Archive(ctx, c.Tenant, c.Reason))
 }
 
@@ -276,7 +277,7 @@ func (s *session) transition(t *rentroll.Tenant, err error) error {
 type tenantQuotas struct{ ofTenant }
 
 // Run shows the quotas.
-func (c *tenantQuotas) Run(ctx background, s *session) error {
+func (c *tenantQuotas) Run(ctx context.Context, s *session) error {
 	return list(s, noPaging, everything(s.api.GetQuotas(ctx, c.Tenant)), []column[rentroll.QuotaUse]{
 		{"quota", false, func(q rentroll.QuotaUse) string { return string(q.Quota) }},
 		{"used", true, func(q rentroll.QuotaUse) string { return number(q.Used) }},
@@ -302,7 +303,7 @@ type tenantDenials struct {
 }
 
 // Run shows the denials.
-func (c *tenantDenials) Run(ctx background, s *session) error {
+func (c *tenantDenials) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.Denial], error) {
 		return s.api.ListDenials(ctx, c.Tenant, page)
 	}, []column[*rentroll.Denial]{
@@ -313,6 +314,6 @@ func (c *tenantDenials) Run(ctx background, s *session) error {
 		{"current", true, func(d *rentroll.Denial) string { return maybe(d.Current) }},
 		{"limit", true, func(d *rentroll.Denial) string { return maybe(d.Limit) }},
 		{"worker", false, func(d *rentroll.Denial) string { return plain(d.WorkerID) }},
-		{"reason", false, func(d *rentroll.Denial) string { return clip(d.Reason, 70) }},
+		{"reason", false, func(d *rentroll.Denial) string { return clip(d.Reason, 160) }},
 	})
 }

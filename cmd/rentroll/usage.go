@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,7 +36,7 @@ type usageRecord struct {
 }
 
 // Run records the events. Where one is rejected the exit code is 1, after the good ones have been stored.
-func (c *usageRecord) Run(ctx background, s *session) error {
+func (c *usageRecord) Run(ctx context.Context, s *session) error {
 	events, err := c.events(s)
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ type usageSummary struct {
 }
 
 // Run adds up.
-func (c *usageSummary) Run(ctx background, s *session) error {
+func (c *usageSummary) Run(ctx context.Context, s *session) error {
 	sum, err := s.api.GetUsageSummary(ctx, c.Tenant, client.UsageSummaryParams{Start: c.Start.Time, End: c.End.Time})
 	return s.print(err, func() error {
 		_, err := fmt.Fprintf(s.std.out, "from %s\nto   %s\n\n", s.when(sum.Period.Start), s.when(sum.Period.End))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/client"
 )
@@ -22,7 +24,7 @@ type userCreate struct {
 }
 
 // Run creates the user.
-func (c *userCreate) Run(ctx background, s *session) error {
+func (c *userCreate) Run(ctx context.Context, s *session) error {
 	u, err := s.api.CreateUser(ctx, client.CreateUserParams{
 		Email: c.Email, Name: c.Name, ExternalID: c.ExternalID, IdempotencyKey: c.IdempotencyKey,
 	})
@@ -46,7 +48,7 @@ type userList struct {
 }
 
 // Run lists users.
-func (c *userList) Run(ctx background, s *session) error {
+func (c *userList) Run(ctx context.Context, s *session) error {
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.User], error) {
 		return s.api.ListUsers(ctx, client.ListUsersParams{Email: c.Email, Page: page})
 	}, []column[*rentroll.User]{
@@ -69,12 +71,12 @@ type (
 )
 
 // Run shows the user.
-func (c *userGet) Run(ctx background, s *session) error {
+func (c *userGet) Run(ctx context.Context, s *session) error {
 	u, err := s.api.GetUser(ctx, c.User)
 	return s.print(err, func() error { return s.printUser(u) })
 }
 
 // Run deletes the user.
-func (c *userDelete) Run(ctx background, s *session) error {
+func (c *userDelete) Run(ctx context.Context, s *session) error {
 	return s.done(s.api.DeleteUser(ctx, c.User), "%s is deleted.", c.User)
 }

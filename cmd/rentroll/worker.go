@@ -1,6 +1,10 @@
 package main
 
-import "github.com/rentroll/rentroll"
+import (
+	"context"
+
+	"github.com/rentroll/rentroll"
+)
 
 type workerCmd struct {
 	Remote
@@ -22,7 +26,7 @@ func workerColumns(s *session) []column[*rentroll.Worker] {
 type workerList struct{ ofTenant }
 
 // Run lists the workers.
-func (c *workerList) Run(ctx background, s *session) error {
+func (c *workerList) Run(ctx context.Context, s *session) error {
 	return list(s, noPaging, everything(s.api.ListWorkers(ctx, c.Tenant)), workerColumns(s))
 }
 
@@ -40,17 +44,17 @@ type (
 )
 
 // Run enables the worker.
-func (c *workerEnable) Run(ctx background, s *session) error { return c.put(ctx, s, true) }
+func (c *workerEnable) Run(ctx context.Context, s *session) error { return c.put(ctx, s, true) }
 
 // Run disables the worker.
-func (c *workerDisable) Run(ctx background, s *session) error { return c.put(ctx, s, false) }
+func (c *workerDisable) Run(ctx context.Context, s *session) error { return c.put(ctx, s, false) }
 
-func (c *ofWorker) put(ctx background, s *session, enabled bool) error {
+func (c *ofWorker) put(ctx context.Context, s *session, enabled bool) error {
 	w, err := s.api.PutWorker(ctx, c.Tenant, c.Worker, enabled)
 	return s.print(err, func() error { return printTable(s, []*rentroll.Worker{w}, workerColumns(s)) })
 }
 
 // Run forgets the worker.
-func (c *workerRemove) Run(ctx background, s *session) error {
+func (c *workerRemove) Run(ctx context.Context, s *session) error {
 	return s.done(s.api.DeleteWorker(ctx, c.Tenant, c.Worker), "%s is forgotten.", c.Worker)
 }

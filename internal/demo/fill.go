@@ -330,7 +330,7 @@ func (f *filler) admit(ctx context.Context, jobs []*job) error {
 			TenantID: j.of.id, WorkerID: j.worker.id, Task: j.task, Input: j.input, APIKeyID: j.pass.id,
 			ReserveTokens: j.worker.tokens, Lease: longestIn,
 		})
-		if errors.Is(err, rentroll.CodeQuotaExceeded) {
+		if errors.Is(err, rentroll.CodeQuotaExceeded) || errors.Is(err, rentroll.CodeTenantSuspended) {
 			j.denied = true
 			return nil
 		}

@@ -134,6 +134,9 @@ func (f *filler) finish(ctx context.Context) error {
 	if err := f.flush(ctx, 1); err != nil {
 		return err
 	}
+	if err := f.with(suspended, f.knock)(ctx); err != nil {
+		return err
+	}
 	if err := f.with(OutOfRuns, f.useUp)(ctx); err != nil {
 		return err
 	}
@@ -154,6 +157,17 @@ func (f *filler) finish(ctx context.Context) error {
 		})
 		return err
 	})(ctx)
+}
+
+// knock lets the programs of a suspended tenant try, in vain.
+func (f *filler) knock(ctx context.Context, r *resident) error {
+	for range 3 {
+		if err := f.admit(ctx, []*job{draw(f.rng, r, keyProduction)}); err != nil {
+			return err
+		}
+		f.move(f.at.Add(time.Minute))
+	}
+	return nil
 }
 
 // shown waits until a tenant's denials can be read: the engine writes them a moment later.

@@ -204,12 +204,7 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 	go func() { _, err := r.run(id); answer <- err }()
 	<-waiting
 	go func() { closed <- r.Close() }()
-	until(t, "nothing is accepted any more", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		_, err := r.CreateRun(ctx, rentroll.CreateRunParams{TenantID: id, WorkerID: "builder", Task: "build"})
-		return rentroll.CodeOf(err) == rentroll.CodeUnavailable
-	})
+	r.awaitClosing(id)
 	close(release)
 	if err := <-answer; err != nil {
 		t.Errorf("a call that was accepted before Close: %v", err)
@@ -225,6 +220,17 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 		t.Errorf("%d runs are stored, want 1", used)
 	}
 	again.checkRows(id)
+}
+
+// awaitClosing waits until the engine accepts nothing any more. The calls with which it tries end before they are decided.
+func (r *rig) awaitClosing(tenant rentroll.TenantID) {
+	r.t.Helper()
+	until(r.t, "nothing is accepted any more", func() bool {
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := r.CreateRun(ctx, rentroll.CreateRunParams{TenantID: tenant, WorkerID: "builder", Task: "build"})
+		return rentroll.CodeOf(err) == rentroll.CodeUnavailable
+	})
 }
 
 // closeSpy knows when a store is closed.
@@ -384,6 +390,35 @@ func TestQueueBytesAreBounded(t *testing.T) {
 		t.Errorf("%d calls succeeded and %d were refused, of 50", n, refused.Load())
 	}
 	r.checkRows(id, other)
+}
+
+// TestCloseFinishesWhatWasAccepted: calls that wait when Close begins are done before it returns.
+func TestCloseFinishesWhatWasAccepted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rentroll.db")
+	g := newGate()
+	r := newRig(t, g.around(openFile(t, path)), rentroll.Options{})
+	id, other := r.tenant("acme", nil), r.tenant("other", nil)
+	g.shut()
+	held, answers, closed := make(chan error, 1), make(chan []outcome[*rentroll.Run], 1), make(chan error, 1)
+	go func() { _, err := r.run(other); held <- err }()
+	g.awaitHeld(t)
+	go func() { answers <- storm(20, func(int) (*rentroll.Run, error) { return r.run(id) }) }()
+	until(t, "20 calls wait", func() bool { return r.Metrics().WaitingBytes >= 20*512 })
+	go func() { closed <- r.Close() }()
+	r.awaitClosing(id)
+	g.open()
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+	ended(t, <-answers, map[rentroll.Code]int{"": 20})
+	if err := <-closed; err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	again := newRig(t, openFile(t, path), rentroll.Options{})
+	if used := again.use(id, quota.RunsPerDay); used != 20 {
+		t.Errorf("%d runs are stored, want 20", used)
+	}
+	again.checkRows(id)
 }
 
 // TestCloseDuringLoad: everything that was answered before Close returned is stored, and what was refused is not.

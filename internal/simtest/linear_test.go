@@ -125,7 +125,7 @@ func (c *clients) call(ctx context.Context, q request) string {
 	c.mu.Unlock()
 	switch q.Do {
 	case "admit":
-		r, err := c.CreateRun(ctx, rentroll.CreateRunParams{TenantID: c.tenant, WorkerID: "builder", Task: "build", ReserveTokens: q.Amount})
+		r, err := c.any().CreateRun(ctx, rentroll.CreateRunParams{TenantID: c.tenant, WorkerID: "builder", Task: "build", ReserveTokens: q.Amount})
 		if err == nil {
 			c.mu.Lock()
 			c.runs, c.ids[q.Ref] = append(c.runs, q.Ref), r.ID
@@ -133,27 +133,27 @@ func (c *clients) call(ctx context.Context, q request) string {
 		}
 		return c.runText(r, err)
 	case "complete":
-		return c.runText(c.CompleteRun(ctx, rentroll.CompleteRunParams{
+		return c.runText(c.any().CompleteRun(ctx, rentroll.CompleteRunParams{
 			TenantID: ref.TenantID, RunID: ref.RunID, Success: true, TotalTokens: q.Amount,
 		}))
 	case "cancel":
-		return c.runText(c.CancelRun(ctx, ref))
+		return c.runText(c.any().CancelRun(ctx, ref))
 	case "heartbeat":
-		return c.runText(c.Heartbeat(ctx, rentroll.HeartbeatParams{TenantID: ref.TenantID, RunID: ref.RunID, TokensSoFar: q.Amount}))
+		return c.runText(c.any().Heartbeat(ctx, rentroll.HeartbeatParams{TenantID: ref.TenantID, RunID: ref.RunID, TokensSoFar: q.Amount}))
 	case "limit":
-		_, err := c.UpdateTenant(ctx, rentroll.UpdateTenantParams{TenantID: c.tenant, Change: func(e *rentroll.TenantEdit) error {
+		_, err := c.any().UpdateTenant(ctx, rentroll.UpdateTenantParams{TenantID: c.tenant, Change: func(e *rentroll.TenantEdit) error {
 			e.LimitOverrides = overrides(q.Amount)
 			return nil
 		}})
 		return answerTo(refused(err), "done")
 	case "suspend":
-		_, err := c.Suspend(ctx, rentroll.TransitionParams{TenantID: c.tenant})
+		_, err := c.any().Suspend(ctx, rentroll.TransitionParams{TenantID: c.tenant})
 		return answerTo(refused(err), "done")
 	case "resume":
-		_, err := c.Resume(ctx, rentroll.TransitionParams{TenantID: c.tenant})
+		_, err := c.any().Resume(ctx, rentroll.TransitionParams{TenantID: c.tenant})
 		return answerTo(refused(err), "done")
 	default:
-		rows, err := c.GetQuotas(ctx, c.tenant)
+		rows, err := c.any().GetQuotas(ctx, c.tenant)
 		var text strings.Builder
 		for _, row := range rows {
 			fmt.Fprintf(&text, "%s=%d+%d ", row.Quota, row.Used, row.Reserved)
@@ -230,40 +230,51 @@ func oneTenant() *model.World {
 	return w
 }
 
+// TestLinearizability records what concurrent callers were told, on each store, with faults and without, and on two
+// servers, and lets the checker find an order in which the model says the same.
 func TestLinearizability(t *testing.T) {
-	for i := range max(1, *historiesFlag/5) {
+	for i := range max(1, *historiesFlag/10) {
 		seed := *seedFlag + uint64(i)
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
-			c := &clients{rig: newRig(t, simtest.Unreliable(openSQLite(t), seed), rentroll.Options{}), ids: map[model.Ref]rentroll.RunID{}}
-			created, err := c.CreateTenant(t.Context(), rentroll.CreateTenantParams{
-				Name: "acme", Slug: "acme", Plan: rentroll.PlanEnterprise, LimitOverrides: overrides(3),
+			t.Run("sqlite", func(t *testing.T) { linearize(t, newRig(t, openSQLite(t), rentroll.Options{}), seed) })
+			t.Run("unreliable", func(t *testing.T) {
+				linearize(t, newRig(t, simtest.Unreliable(openSQLite(t), seed), rentroll.Options{}), seed)
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.tenant = created.ID
-			storm(6, func(client int) (struct{}, error) {
-				rng := rand.New(rand.NewPCG(seed, uint64(client)))
-				for n := range 25 {
-					q := c.next(rng, model.Ref(100*(client+1)+n))
-					op := porcupine.Operation{ClientId: client, Input: q, Call: c.order.next()}
-					op.Output = c.call(t.Context(), q)
-					op.Return = c.order.next()
-					c.mu.Lock()
-					c.log = append(c.log, op)
-					c.mu.Unlock()
-				}
-				return struct{}{}, nil
-			})
-			if verdict := porcupine.CheckOperationsTimeout(linearizable(oneTenant()), c.log, time.Minute); verdict != porcupine.Ok {
-				t.Errorf("the history is not linearizable (%s):", verdict)
-				for _, op := range c.log {
-					t.Errorf("%4d–%4d  client %d  %+v → %v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
-				}
-			}
-			c.checkRows(c.tenant)
+			t.Run("two servers", func(t *testing.T) { linearize(t, twoServers(t), seed) })
 		})
 	}
+}
+
+func linearize(t *testing.T, r *rig, seed uint64) {
+	t.Helper()
+	c := &clients{rig: r, ids: map[model.Ref]rentroll.RunID{}}
+	created, err := c.CreateTenant(t.Context(), rentroll.CreateTenantParams{
+		Name: "acme", Slug: "acme", Plan: rentroll.PlanEnterprise, LimitOverrides: overrides(3),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.tenant = created.ID
+	storm(6, func(client int) (struct{}, error) {
+		rng := rand.New(rand.NewPCG(seed, uint64(client)))
+		for n := range 25 {
+			q := c.next(rng, model.Ref(100*(client+1)+n))
+			op := porcupine.Operation{ClientId: client, Input: q, Call: c.order.next()}
+			op.Output = c.call(t.Context(), q)
+			op.Return = c.order.next()
+			c.mu.Lock()
+			c.log = append(c.log, op)
+			c.mu.Unlock()
+		}
+		return struct{}{}, nil
+	})
+	if verdict := porcupine.CheckOperationsTimeout(linearizable(oneTenant()), c.log, time.Minute); verdict != porcupine.Ok {
+		t.Errorf("seed %d: the history is not linearizable (%s):", seed, verdict)
+		for _, op := range c.log {
+			t.Errorf("%4d–%4d  client %d  %+v → %v", op.Call, op.Return, op.ClientId, op.Input, op.Output)
+		}
+	}
+	c.checkRows(c.tenant)
 }
 
 // TestLinearizabilityIsChecked: the checker sees what must not happen.

@@ -3,9 +3,8 @@ package simtest_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +20,16 @@ type rig struct {
 	t     *testing.T
 	store rentroll.Store
 	clock *simtest.Clock
+	also  []*rentroll.Engine // further servers on the same database
+	turn  atomic.Int64
+}
+
+// any returns one server after the other.
+func (r *rig) any() *rentroll.Engine {
+	if i := int(r.turn.Add(1)) % (len(r.also) + 1); i > 0 {
+		return r.also[i-1]
+	}
+	return r.Engine
 }
 
 var noon = time.Date(2026, 3, 7, 12, 0, 0, 0, time.UTC)
@@ -30,19 +39,24 @@ func newRig(t *testing.T, store rentroll.Store, options rentroll.Options) *rig {
 	t.Helper()
 	r := &rig{t: t, store: store, clock: &simtest.Clock{}}
 	r.clock.Set(noon)
+	r.Engine = r.start(store, options)
+	return r
+}
+
+// start starts an engine that has the rig's clock.
+func (r *rig) start(store rentroll.Store, options rentroll.Options) *rentroll.Engine {
+	r.t.Helper()
 	options.Now, options.StatisticsInterval, options.SweepInterval = r.clock.Now, time.Hour, -1
-	options.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	engine, err := rentroll.New(store, &options)
 	if err != nil {
-		t.Fatalf("starting an engine: %v", err)
+		r.t.Fatalf("starting an engine: %v", err)
 	}
-	r.Engine = engine
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		if err := engine.Close(); err != nil {
-			t.Errorf("closing the engine: %v", err)
+			r.t.Errorf("closing an engine: %v", err)
 		}
 	})
-	return r
+	return engine
 }
 
 // tenant makes a tenant with these limits and no others.
@@ -65,7 +79,7 @@ func (r *rig) tenant(slug string, limits quota.Limits) rentroll.TenantID {
 
 // run asks for a run as simple as can be.
 func (r *rig) run(tenant rentroll.TenantID) (*rentroll.Run, error) {
-	return r.CreateRun(r.t.Context(), rentroll.CreateRunParams{TenantID: tenant, WorkerID: "builder", Task: "build"})
+	return r.any().CreateRun(r.t.Context(), rentroll.CreateRunParams{TenantID: tenant, WorkerID: "builder", Task: "build"})
 }
 
 // mustRun admits a run.

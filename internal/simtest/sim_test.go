@@ -1,18 +1,14 @@
 package simtest_test
 
 import (
-	"context"
 	"flag"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/simtest"
-	"github.com/rentroll/rentroll/sqlite"
 )
 
 var (
@@ -20,46 +16,6 @@ var (
 	stepsFlag     = flag.Int("steps", 250, "the steps of a history")
 	historiesFlag = flag.Int("histories", everydayHistories, "how many histories to play")
 )
-
-// openSQLite opens an empty SQLite store that lives as long as the test.
-func openSQLite(t testing.TB) rentroll.Store {
-	t.Helper()
-	return openFile(t, filepath.Join(t.TempDir(), "rentroll.db"))
-}
-
-// openInMemory opens an empty SQLite store whose file is in memory, where the machine has
-// a folder for that: histories of thousands of commits else wait for the disk most of the time.
-func openInMemory(t testing.TB) rentroll.Store {
-	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "rentroll") //nolint:usetesting // the test's own folder is on a disk
-	if err != nil {
-		return openSQLite(t)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(folder); err != nil {
-			t.Errorf("removing the store: %v", err)
-		}
-	})
-	return openFile(t, filepath.Join(folder, "rentroll.db"))
-}
-
-// unreliable opens a store that fails all the time in ways that callers must not see.
-func unreliable(seed uint64) simtest.Opener {
-	return func(t testing.TB) rentroll.Store {
-		t.Helper()
-		return simtest.Unreliable(openInMemory(t), seed)
-	}
-}
-
-// openFile opens a SQLite store in a file.
-func openFile(t testing.TB, path string) rentroll.Store {
-	t.Helper()
-	store, err := sqlite.Open(context.Background(), path, nil)
-	if err != nil {
-		t.Fatalf("opening a store: %v", err)
-	}
-	return store
-}
 
 // met are outcomes that the everyday histories must have among them: a simulation that
 // meets no denial tests none.
@@ -102,22 +58,22 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// TestSimulationOfTwo plays the same histories on two stores at once, one of which fails all the time in ways that
-// callers must not see.
-func TestSimulationOfTwo(t *testing.T) {
+// TestSimulationOnEveryStore plays histories on several stores at once: SQLite, PostgreSQL, and one that fails all the
+// time in ways that callers must not see.
+func TestSimulationOnEveryStore(t *testing.T) {
 	t.Parallel()
-	for i := range max(1, *historiesFlag/4) {
+	for i := range max(1, *historiesFlag/10) {
 		seed := *seedFlag + 1_000_000 + uint64(i)
 		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			simtest.Simulate(t, seed, *stepsFlag, openInMemory, unreliable(seed))
+			simtest.Simulate(t, seed, *stepsFlag, openInMemory, openPostgres, unreliable(openInMemory, seed))
 		})
 	}
 }
 
 // TestSimulationForLong plays new histories for as long as SIM_DURATION says ("10m"),
-// every fourth of them on an unreliable store. SIM_SEED is where it begins; without
-// it, somewhere new.
+// every fourth of them on an unreliable store, every sixteenth on PostgreSQL as well.
+// SIM_SEED is where it begins; without it, somewhere new.
 func TestSimulationForLong(t *testing.T) {
 	duration, err := time.ParseDuration(os.Getenv("SIM_DURATION"))
 	if err != nil {
@@ -132,11 +88,14 @@ func TestSimulationForLong(t *testing.T) {
 	t.Logf("SIM_SEED=%d", seed)
 	histories, end := 0, time.Now().Add(duration)
 	for ; time.Now().Before(end) && !t.Failed(); histories++ {
-		open := openInMemory
+		stores := []simtest.Opener{openInMemory}
 		if seed%4 == 0 {
-			open = unreliable(seed)
+			stores[0] = unreliable(openInMemory, seed)
 		}
-		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) { simtest.Simulate(t, seed, *stepsFlag, open) })
+		if seed%16 == 1 {
+			stores = append(stores, openPostgres)
+		}
+		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) { simtest.Simulate(t, seed, *stepsFlag, stores...) })
 		seed++
 	}
 	t.Logf("%d histories of %d steps", histories, *stepsFlag)
