@@ -448,7 +448,10 @@ func (c *transition) decide(l *ledger) error {
 	l.touch(a, now)
 	a.Status, a.Since = c.to, now
 	a.Generation++
-	p.StatusReason, p.UpdatedAt = NullString(c.reason), now
+	p.UpdatedAt = now
+	if c.reason != "" || c.to != TenantArchived { // archived without a word, it is still told why it ended
+		p.StatusReason = NullString(c.reason)
+	}
 	switch c.to {
 	case TenantActive:
 		p.StatusReason = ""

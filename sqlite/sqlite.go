@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,9 +97,25 @@ func openDatabase(ctx context.Context, path string, options *Options) (*database
 	return d, nil
 }
 
+// claim makes the file where there is none, readable by its owner only: it holds no secrets, but names and addresses.
+// SQLite gives the log beside it the same rights.
+func claim(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600) //nolint:gosec // the caller's own file
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("sqlite: %s: the database file can't be opened: %w", path, err)
+	}
+	return f.Close()
+}
+
 // migrate brings the schema up to date, through connections of its own. The first only looks: what turns out to be
 // another program's file is not to be changed, its journal mode included.
 func migrate(ctx context.Context, path string, busy time.Duration) error {
+	if err := claim(path); err != nil {
+		return err
+	}
 	if err := notTiny(path); err != nil {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	}

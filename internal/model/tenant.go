@@ -291,7 +291,10 @@ func (w *World) Transition(by Ref, now time.Time, id Ref, to, reason string) (*T
 		now = t.stopped.Add(time.Microsecond) // even while the clock stands still, what comes later is later
 	}
 	t.changed(now)
-	t.status, t.since, t.reason, t.updated = to, now, reason, now
+	t.status, t.since, t.updated = to, now, now
+	if reason != "" || to != Archived {
+		t.reason = reason
+	}
 	switch to {
 	case Active:
 		t.reason = ""

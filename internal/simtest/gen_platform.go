@@ -141,6 +141,10 @@ func (g *generator) monthEnd() []planned {
 		key = pick(g, counted).Ref
 	}
 	before, after := end.Add(-g.upTo(4*time.Minute)), end.Add(g.upTo(time.Minute))
+	later := after
+	if g.chance(25) {
+		later = after.Add(28*24*time.Hour + g.upTo(60*24*time.Hour)) // a month or two go by unseen
+	}
 	event := func(at time.Time) op {
 		e := model.UsageEvent{Meter: "tokens_used", Amount: g.Int64N(900), Time: at, Key: key}
 		return recordOne(model.Program, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{e}})
@@ -152,10 +156,10 @@ func (g *generator) monthEnd() []planned {
 		{before, event(after)},
 		{before, getQuotas(0, id)},
 		{before, admission},
-		{after, admission},
-		{after, getQuotas(0, id)},
-		{after, event(time.Time{})},
-		{after, admission},
+		{later, admission},
+		{later, getQuotas(0, id)},
+		{later, event(time.Time{})},
+		{later, admission},
 	}
 }
 

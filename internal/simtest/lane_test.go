@@ -176,10 +176,10 @@ func TestBusyAccountsArePostponed(t *testing.T) {
 
 // TestCloseWaitsForPostponed: what waits for a busy account was accepted, and is done before Close returns.
 func TestCloseWaitsForPostponed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "rentroll.db")
+	open := openServers(t) // on a store where the lane itself is free while the account is waited for
 	var busy rentroll.TenantID
 	waiting, release := make(chan struct{}), make(chan struct{})
-	spy := &closeSpy{Store: openFile(t, path)}
+	spy := &closeSpy{Store: open()}
 	var early atomic.Bool
 	commit := func() simtest.Fault {
 		early.Store(spy.closed.Load())
@@ -215,7 +215,7 @@ func TestCloseWaitsForPostponed(t *testing.T) {
 	if early.Load() {
 		t.Error("the store was closed before the last commit")
 	}
-	again := newRig(t, openFile(t, path), rentroll.Options{})
+	again := newRig(t, open(), rentroll.Options{})
 	if used := again.use(id, quota.RunsPerDay); used != 1 {
 		t.Errorf("%d runs are stored, want 1", used)
 	}
