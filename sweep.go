@@ -2,6 +2,7 @@ package rentroll
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -29,9 +30,11 @@ func (e *Engine) sweepLoop() {
 	}
 }
 
-// sweep handles every tenant that has something overdue, once.
+// sweep handles every tenant that has something overdue, once. One that fails, because its queue is full for instance,
+// does not keep it from the others.
 func (e *Engine) sweep(ctx context.Context) error {
 	var after TenantID
+	var failed error
 	for {
 		var due []TenantID
 		err := e.view(ctx, func(r Reader) (err error) {
@@ -39,7 +42,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			return err
 		})
 		if err != nil || len(due) == 0 {
-			return err
+			return errors.Join(failed, err)
 		}
 		for _, id := range due {
 			select {
@@ -47,9 +50,11 @@ func (e *Engine) sweep(ctx context.Context) error {
 				return nil
 			default:
 			}
-			if err := e.do(ctx, &sweepTenant{header{tenant: id, size: MaxOverdue * rowOverhead, rows: MaxOverdue}}); err != nil {
-				return err
+			err := e.do(ctx, &sweepTenant{header{tenant: id, size: MaxOverdue * rowOverhead, rows: MaxOverdue}})
+			if CodeOf(err) == CodeUnavailable {
+				return errors.Join(failed, err)
 			}
+			failed = errors.Join(failed, err)
 		}
 		after = due[len(due)-1]
 	}

@@ -514,7 +514,7 @@ func TestCanceledCallersConsumeNothing(t *testing.T) {
 	other := r.tenant("other", nil)
 	ctx, cancel := context.WithCancel(t.Context())
 
-	gate.shut()
+	gate.shut(t)
 	first := make(chan error, 1)
 	go func() { _, err := r.run(other); first <- err }()
 	gate.awaitHeld(t)

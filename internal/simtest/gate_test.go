@@ -43,16 +43,23 @@ func (g *gate) around(store rentroll.Store) *simtest.Faults {
 	}}
 }
 
-func (g *gate) shut() {
+// shut closes the gate until open, or until the test fails.
+func (g *gate) shut(t *testing.T) {
+	t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = make(chan struct{})
+	t.Cleanup(g.open) // before the engine is closed, which waits for what is at the gate
 }
 
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(g.closed)
+	select {
+	case <-g.closed:
+	default:
+		close(g.closed)
+	}
 }
 
 // awaitHeld waits until a lane stands before the gate.
@@ -69,7 +76,7 @@ func (g *gate) awaitHeld(t *testing.T) {
 // batch. first is a call that holds the lane meanwhile.
 func together[T any](r *rig, g *gate, first func() error, n int, call func(i int) (T, error)) []outcome[T] {
 	r.t.Helper()
-	g.shut()
+	g.shut(r.t)
 	held := make(chan error, 1)
 	go func() { held <- first() }()
 	g.awaitHeld(r.t)

@@ -328,7 +328,7 @@ func TestFloodIsBounded(t *testing.T) {
 	g := newGate()
 	r := newRig(t, g.around(openSQLite(t)), rentroll.Options{TenantQueue: 10})
 	flood, quiet, other := r.tenant("flood", nil), r.tenant("quiet", nil), r.tenant("other", nil)
-	g.shut()
+	g.shut(t)
 	held := make(chan error, 1)
 	go func() { _, err := r.run(other); held <- err }()
 	g.awaitHeld(t)
@@ -357,12 +357,42 @@ func TestFloodIsBounded(t *testing.T) {
 	r.checkRows(flood, quiet, other)
 }
 
+// TestFloodDoesNotStopTheSweep: a tenant whose queue is full keeps the sweeper from no other tenant.
+func TestFloodDoesNotStopTheSweep(t *testing.T) {
+	g := newGate()
+	r := newRig(t, g.around(openSQLite(t)), rentroll.Options{TenantQueue: 1, SweepInterval: time.Millisecond})
+	flood, other := r.tenant("flood", nil), r.tenant("other", nil)
+	r.mustRun(flood)
+	r.clock.Set(noon.Add(time.Millisecond)) // the sweeper goes by ids, which go by time
+	quiet := r.tenant("quiet", nil)
+	run := r.mustRun(quiet)
+	g.shut(t)
+	answers := make(chan error, 2)
+	go func() { _, err := r.run(other); answers <- err }()
+	g.awaitHeld(t)
+	go func() { _, err := r.run(flood); answers <- err }()
+	until(t, "the flood's queue is full", func() bool { return r.Metrics().WaitingTenants == 1 })
+	r.clock.Set(noon.Add(rentroll.DefaultLease + time.Millisecond))
+	until(t, "the sweeper comes to the quiet tenant", func() bool { return r.Metrics().WaitingTenants == 2 })
+	g.open()
+	for range 2 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, "the run of the quiet tenant crashes", func() bool {
+		now, err := r.GetRun(t.Context(), rentroll.RunRef{TenantID: quiet, RunID: run.ID})
+		return err == nil && now.Status == rentroll.RunCrashed
+	})
+	r.checkRows(flood, quiet, other)
+}
+
 // TestQueueBytesAreBounded: what waits can't fill the memory; beyond the bound calls are unavailable.
 func TestQueueBytesAreBounded(t *testing.T) {
 	g := newGate()
 	r := newRig(t, g.around(openSQLite(t)), rentroll.Options{QueueBytes: 16 << 10})
 	id, other := r.tenant("acme", nil), r.tenant("other", nil)
-	g.shut()
+	g.shut(t)
 	held := make(chan error, 1)
 	go func() { _, err := r.run(other); held <- err }()
 	g.awaitHeld(t)
@@ -398,7 +428,7 @@ func TestCloseFinishesWhatWasAccepted(t *testing.T) {
 	g := newGate()
 	r := newRig(t, g.around(openFile(t, path)), rentroll.Options{})
 	id, other := r.tenant("acme", nil), r.tenant("other", nil)
-	g.shut()
+	g.shut(t)
 	held, answers, closed := make(chan error, 1), make(chan []outcome[*rentroll.Run], 1), make(chan error, 1)
 	go func() { _, err := r.run(other); held <- err }()
 	g.awaitHeld(t)

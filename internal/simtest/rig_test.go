@@ -46,7 +46,10 @@ func newRig(t *testing.T, store rentroll.Store, options rentroll.Options) *rig {
 // start starts an engine that has the rig's clock.
 func (r *rig) start(store rentroll.Store, options rentroll.Options) *rentroll.Engine {
 	r.t.Helper()
-	options.Now, options.StatisticsInterval, options.SweepInterval = r.clock.Now, time.Hour, -1
+	options.Now, options.StatisticsInterval = r.clock.Now, time.Hour
+	if options.SweepInterval == 0 {
+		options.SweepInterval = -1
+	}
 	engine, err := rentroll.New(store, &options)
 	if err != nil {
 		r.t.Fatalf("starting an engine: %v", err)
