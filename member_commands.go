@@ -157,7 +157,7 @@ func (c *deleteUser) decide(l *ledger) error {
 			continue
 		}
 		members = append(members, m)
-		if !l.Accounts.Knows(ref.TenantID) {
+		if !l.holds(ref.TenantID) {
 			c.unlocked = append(c.unlocked, ref.TenantID)
 		}
 	}
@@ -184,6 +184,12 @@ func (c *deleteUser) decide(l *ledger) error {
 	}
 	l.audit(platform, c.by, now, change{action: "user.delete", kind: "user", id: c.id.String(), old: u})
 	return nil
+}
+
+// holds reports whether this transaction has locked a tenant's account: for this command, or for another of the batch. An
+// account that others hold is known, too, but as one that was not found.
+func (l *ledger) holds(tenant TenantID) bool {
+	return l.Accounts.Knows(tenant) && l.Accounts.Get(tenant) != nil
 }
 
 // CreateMembership puts a user into a tenant. An operator's takes role owner and makes the tenant the user's default

@@ -78,8 +78,8 @@ type Tx interface {
 	Rollback()
 }
 
-// Reader reads one snapshot. Lists are in the order that their filter says and hold at most Limit rows, of which there
-// is at least one asked for; sums come in no particular order, and a meter without rows has none.
+// Reader reads one snapshot. Lists are in the order that their filter says and hold at most Limit rows, which is at
+// least 1. Sums come in no particular order; a meter without rows has none.
 type Reader interface {
 	// Load reads all that b names, accounts included, without locks.
 	Load(ctx context.Context, b *Batch) error

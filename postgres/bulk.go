@@ -110,9 +110,13 @@ func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock) string {
 		})
 		return "INSERT INTO " + b.Table + " (" + list + ") SELECT " + list + " FROM " + from +
 			" ON CONFLICT (" + strings.Join(names[:b.Keys], ", ") + ") DO UPDATE SET " + sums
-	default:
-		return b.Select + " JOIN " + from + " ON " + where + locking(b, lock)
+	case sqlstore.OpSelect:
+		if lock != sqlstore.LockNone {
+			// Without a join: a row that changed while it was waited for is looked at again, and nothing else with it.
+			return b.Select + " WHERE " + b.Table + "." + names[0] + " = ANY(" + given[0] + ")" + locking(b, lock)
+		}
 	}
+	return b.Select + " JOIN " + from + " ON " + where
 }
 
 // locking orders rows by their key, so that no two transactions wait for each other, and locks them. The lock leaves

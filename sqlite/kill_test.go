@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -54,7 +56,7 @@ func TestKill(t *testing.T) {
 func killAfter(t *testing.T, path string, operations int, all *answered) (n int) {
 	t.Helper()
 	cmd := child(t, "work", path)
-	lines, _ := start(t, cmd)
+	lines := start(t, cmd)
 	for lines.Scan() {
 		n++
 		if n == operations {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -5,14 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 
 	"github.com/rentroll/rentroll"
-	"github.com/rentroll/rentroll/sqlite"
 )
 
 // Some tests need a process of their own: to kill it, to be another user, or to be the second on a file. Such a process
@@ -61,28 +61,17 @@ func nobody(cmd *exec.Cmd) {
 }
 
 // start starts a process and returns the lines that it writes.
-func start(t *testing.T, cmd *exec.Cmd) (lines *bufio.Scanner, stdin io.WriteCloser) {
+func start(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
 	t.Helper()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return bufio.NewScanner(stdout), stdin
-}
-
-// scaled is how often to do something: less where time is short, as under the race detector.
-func scaled(n int) int {
-	if testing.Short() {
-		return n / 5
-	}
-	return n
+	return bufio.NewScanner(stdout)
 }
 
 // write opens a file, changes something through the engine and says how far it came.
@@ -93,16 +82,4 @@ func write(path string) error {
 	}
 	_, err = e.CreateUser(context.Background(), rentroll.CreateUserParams{Email: "a@example.com"})
 	return errors.Join(err, e.Close())
-}
-
-func openEngine(path string) (*rentroll.Engine, error) {
-	store, err := sqlite.Open(context.Background(), path, nil)
-	if err != nil {
-		return nil, err
-	}
-	e, err := rentroll.New(store, nil)
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	return e, nil
 }

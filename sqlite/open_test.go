@@ -17,16 +17,33 @@ import (
 	"github.com/rentroll/rentroll/sqlite"
 )
 
-// engineOn opens a file and starts an engine on it.
-func engineOn(t testing.TB, path string) *rentroll.Engine {
-	t.Helper()
-	store, err := sqlite.Open(t.Context(), path, nil)
+// scaled is how often to do something: less where time is short, as under the race detector.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
+// openEngine opens a file and starts an engine on it.
+func openEngine(path string) (*rentroll.Engine, error) {
+	store, err := sqlite.Open(context.Background(), path, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	e, err := rentroll.New(store, nil)
 	if err != nil {
-		t.Fatal(errors.Join(err, store.Close()))
+		return nil, errors.Join(err, store.Close())
+	}
+	return e, nil
+}
+
+// engineOn is openEngine for the length of a test.
+func engineOn(t testing.TB, path string) *rentroll.Engine {
+	t.Helper()
+	e, err := openEngine(path)
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
@@ -286,11 +303,7 @@ func TestOpenAgain(t *testing.T) {
 // live makes a database with a bit of everything and closes it.
 func live(t *testing.T, path string) {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := rentroll.New(store, nil)
+	e, err := openEngine(path)
 	if err != nil {
 		t.Fatal(err)
 	}

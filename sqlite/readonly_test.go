@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -89,5 +91,26 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestOpenPrivate: a new file and the log beside it are their owner's only; the modes of a file that is there stay.
+func TestOpenPrivate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rentroll.db")
+	e := engineOn(t, path)
+	newTenant(t, e, "acme")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the mode %v, want 0600 (%v)", path+suffix, info.Mode(), err)
+		}
+	}
+	shared := filepath.Join(t.TempDir(), "shared.db")
+	live(t, shared)
+	chmod(t, shared, 0o640)
+	engineOn(t, shared)
+	if info, err := os.Stat(shared); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the mode became %v (%v)", info.Mode(), err)
 	}
 }

@@ -167,7 +167,7 @@ func notTiny(path string) error {
 
 // recognize refuses a file that is another program's database, and marks a new one.
 func recognize(ctx context.Context, db *sql.DB) error {
-	var id, tables int64
+	var id, tables, versions int64
 	// One statement, so that another process which makes the same file at this moment is not seen half done.
 	look := db.QueryRowContext(ctx, "SELECT application_id, (SELECT COUNT(*) FROM sqlite_master) FROM pragma_application_id")
 	if err := look.Scan(&id, &tables); err != nil {
@@ -176,7 +176,7 @@ func recognize(ctx context.Context, db *sql.DB) error {
 	switch {
 	case id == applicationID && tables > 0:
 		// Goose takes a table of versions that is damaged for one that is not there.
-		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+goose.DefaultTablename).Scan(&tables); err != nil {
+		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+goose.DefaultTablename).Scan(&versions); err != nil {
 			return fmt.Errorf("reading the schema's version: %w", err)
 		}
 		return nil

@@ -432,17 +432,7 @@ func TestLastOwnerStays(t *testing.T) { onEveryStore(t, lastOwnerStays) }
 func lastOwnerStays(t *testing.T, r *rig) {
 	t.Helper()
 	id := r.tenant("acme", nil)
-	var users []rentroll.UserID
-	for i := range 8 {
-		u, err := r.CreateUser(t.Context(), rentroll.CreateUserParams{Email: fmt.Sprintf("owner%d@example.com", i)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.CreateMembership(t.Context(), rentroll.CreateMembershipParams{TenantID: id, UserID: u.ID}); err != nil {
-			t.Fatal(err)
-		}
-		users = append(users, u.ID)
-	}
+	users := r.owners(id, 8)
 	all := storm(8, func(i int) (struct{}, error) {
 		switch i % 3 {
 		case 0:

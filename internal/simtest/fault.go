@@ -106,6 +106,10 @@ func (t *faultyTx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.
 	}
 	free := slices.DeleteFunc(slices.Clone(ids), func(id rentroll.TenantID) bool { return slices.Contains(held, id) })
 	busy, err := t.Tx.Claim(ctx, b, free, wait)
+	for _, id := range held {
+		b.Accounts.Want(id)
+	}
+	b.Accounts.TakeWanted() // asked for and not found, as where others really hold them
 	return append(busy, held...), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -172,6 +173,32 @@ func TestBusyAccountsArePostponed(t *testing.T) {
 		t.Errorf("%d transactions were committed before the busy account was waited for, want 2", committedBefore.Load())
 	}
 	r.checkRows(held, free, other)
+}
+
+// TestBusyAccountsAreNotMissing: a command that finds out only while it is decided which account it needs, in a batch
+// that had to leave this account to another server, waits for it, too.
+func TestBusyAccountsAreNotMissing(t *testing.T) {
+	g := newGate()
+	store := g.around(openSQLite(t))
+	var busy rentroll.TenantID
+	store.OnClaim = func(ids []rentroll.TenantID, wait bool) []rentroll.TenantID {
+		if !wait && !busy.IsZero() && slices.Contains(ids, busy) {
+			return []rentroll.TenantID{busy}
+		}
+		return nil
+	}
+	r := newRig(t, store, rentroll.Options{})
+	id, other := r.tenant("acme", nil), r.tenant("other", nil)
+	users := r.owners(id, 3)
+	busy = id
+	all := together(r, g, func() error { _, err := r.run(other); return err }, 2, func(i int) (struct{}, error) {
+		if i == 0 {
+			return struct{}{}, r.DeleteUser(t.Context(), users[0])
+		}
+		return struct{}{}, r.DeleteMembership(t.Context(), id, users[1])
+	})
+	ended(t, all, map[rentroll.Code]int{"": 2})
+	r.checkRows(id, other)
 }
 
 // TestCloseWaitsForPostponed: what waits for a busy account was accepted, and is done before Close returns.

@@ -80,6 +80,23 @@ func (r *rig) tenant(slug string, limits quota.Limits) rentroll.TenantID {
 	return t.ID
 }
 
+// owners makes users and gives each the role owner in a tenant.
+func (r *rig) owners(tenant rentroll.TenantID, n int) []rentroll.UserID {
+	r.t.Helper()
+	var users []rentroll.UserID
+	for i := range n {
+		u, err := r.CreateUser(r.t.Context(), rentroll.CreateUserParams{Email: fmt.Sprintf("owner%d@example.com", i)})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := r.CreateMembership(r.t.Context(), rentroll.CreateMembershipParams{TenantID: tenant, UserID: u.ID}); err != nil {
+			r.t.Fatal(err)
+		}
+		users = append(users, u.ID)
+	}
+	return users
+}
+
 // run asks for a run as simple as can be.
 func (r *rig) run(tenant rentroll.TenantID) (*rentroll.Run, error) {
 	return r.any().CreateRun(r.t.Context(), rentroll.CreateRunParams{TenantID: tenant, WorkerID: "builder", Task: "build"})

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/rentroll/rentroll"
@@ -159,8 +160,8 @@ func (t *tx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.Tenant
 
 // busy finds out which of the accounts that could not be claimed exist, and so are held by others.
 func (t *tx) busy(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantID, wait bool) (busy []rentroll.TenantID, err error) {
-	if wait || !t.store.dialect.Remote() {
-		return nil, nil // all that exist have been waited for
+	if !t.store.dialect.Remote() {
+		return nil, nil // the whole database is locked
 	}
 	var missing []rentroll.TenantID
 	for _, id := range ids {
@@ -172,6 +173,9 @@ func (t *tx) busy(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantI
 		return nil, nil
 	}
 	err = t.session.Run(ctx, accounts.fetch(missing, func(id rentroll.TenantID, _ *rentroll.Account) { busy = append(busy, id) }))
+	if err == nil && wait && len(busy) > 0 { // made while this transaction waited for the others
+		return nil, &rentroll.StoreError{Class: rentroll.ClassRetry, Op: "claim", Err: errors.New("an account came into being meanwhile")}
+	}
 	return busy, err
 }
 
