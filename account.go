@@ -245,11 +245,17 @@ func (a *Account) spend(tokens int64, at time.Time) {
 	switch {
 	case at.Before(a.Month.Start):
 	case at.Before(a.Month.End):
-		a.TokensUsed += tokens
+		a.TokensUsed = plus(a.TokensUsed, tokens)
 	default:
-		a.TokensAhead += tokens
+		a.TokensAhead = plus(a.TokensAhead, tokens)
 	}
 }
+
+// mostCounted is where a counter stays: far above every limit, and so far below the largest number that adding what is
+// reserved can't wrap it around to nothing.
+const mostCounted = 1 << 61
+
+func plus(counter, n int64) int64 { return min(counter+n, mostCounted) }
 
 // stops reports whether an open run should stop because its tenant was suspended or terminated after it began.
 func (a *Account) stops(run *Run) bool {

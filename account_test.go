@@ -236,3 +236,20 @@ func TestKeysOfInactiveTenants(t *testing.T) {
 		t.Errorf("another tenant: %q, want not_found", got)
 	}
 }
+
+// However much is recorded, a counter never wraps around to where there is room again.
+func TestCountersDoNotOverflow(t *testing.T) {
+	t.Parallel()
+	a := testAccount()
+	a.TokensUsed, a.TokensAhead = mostCounted-1, mostCounted-1
+	a.spend(maxAmount, noon)
+	a.spend(maxAmount, a.Month.End)
+	if a.TokensUsed != mostCounted || a.TokensAhead != mostCounted {
+		t.Errorf("used %d, ahead %d, want both at %d", a.TokensUsed, a.TokensAhead, int64(mostCounted))
+	}
+	a.TokensReserved = maxAmount
+	r := applicant{plan: testPlan(quota.Limits{quota.TokensPerMonth: quota.Of(maxAmount)}), worker: &Worker{Enabled: true}}
+	if _, err := a.admit(r, noon); !errors.Is(err, CodeQuotaExceeded) {
+		t.Errorf("beyond all counting: %v", err)
+	}
+}

