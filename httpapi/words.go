@@ -14,7 +14,7 @@ const introduction = `Rentroll holds the tenants, plans, members and API keys of
 
 **Tenants in paths** are named by id, by slug, or by ` + "`me`" + ` with a tenant's key.
 
-**Safe repetition.** Every POST that creates or counts takes an ` + "`Idempotency-Key`" + `: sent again with equal parameters it has no second effect and is answered as before, with ` + "`Idempotency-Replayed: true`" + ` (a secret is then null). Keys are remembered for seven days, for runs as long as the run.
+**Safe repetition.** Every POST that creates or counts takes an ` + "`Idempotency-Key`" + `: sent again with equal parameters it has no second effect and is answered as before, with ` + "`Idempotency-Replayed: true`" + ` (a secret is then null). Keys are remembered for at least seven days, for runs as long as the run.
 
 **Lists** come in pages: follow ` + "`next_cursor`" + ` until it is null.
 
