@@ -9,6 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +36,11 @@ type Options struct {
 	// Connections bounds the pool. 0 is 16.
 	Connections int32
 
+	// Pooled says that a pooler which gives a connection to a client for one transaction at a time stands in between:
+	// PgBouncer with pool_mode = transaction. Then no statement is prepared on the server, and each transaction sets for
+	// itself what a connection would keep.
+	Pooled bool
+
 	// LockTimeout is how long a transaction waits for a row that another one holds. 0 is ten seconds.
 	LockTimeout time.Duration
 
@@ -46,9 +55,16 @@ const (
 	defaultLockTimeout = 10 * time.Second
 	oldestServer       = 150000
 
+	// The lock of the migrations: how often it is asked for, and for how long.
+	lockTable    = "goose_lock"
+	lockPause    = 200 * time.Millisecond
+	lockPatience = 5 * time.Minute
+
 	// Rows that are rewritten by key keep room on their page, so that an update touches no index.
 	roomForUpdates = "WITH (fillfactor = 80)"
 )
+
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 // Open connects to a database and brings its schema up to date; servers that start at once wait for each other. It
 // refuses servers older than PostgreSQL 15, schemas made by a newer program, and servers that do not keep what they
@@ -70,11 +86,14 @@ func Open(ctx context.Context, url string, options *Options) (rentroll.Store, er
 	if opts.LockTimeout <= 0 {
 		opts.LockTimeout = defaultLockTimeout
 	}
+	if !schemaName.MatchString(opts.Schema) {
+		return nil, fmt.Errorf("postgres: the schema's name %q is not lower-case letters, digits and underscores", opts.Schema)
+	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: the database URL is not valid: %w", err)
 	}
-	config.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{opts.Schema}.Sanitize()
+	configure(config.ConnConfig, opts)
 	config.MaxConns = max(opts.Connections, int32(opts.Lanes)+2)
 	if err := migrate(ctx, config.ConnConfig, opts); err != nil {
 		return nil, err
@@ -100,18 +119,24 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 	db.SetMaxOpenConns(2)
 	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
 	// looks again.
-	create := "CREATE SCHEMA IF NOT EXISTS " + pgx.Identifier{opts.Schema}.Sanitize() //nolint:gosec // a quoted name
+	create := "CREATE SCHEMA IF NOT EXISTS " + opts.Schema
 	if _, err = db.ExecContext(ctx, create); err != nil && classify(ctx, "", err).Class == rentroll.ClassConflict {
 		_, err = db.ExecContext(ctx, create)
 	}
 	if err != nil {
 		return fmt.Errorf("postgres: making the schema %s: %w", opts.Schema, err)
 	}
-	locker, err := lock.NewPostgresTableLocker()
+	// The names are qualified, because behind a pooler a connection has no search path.
+	locker, err := lock.NewPostgresTableLocker(lock.WithTableName(opts.Schema+"."+lockTable),
+		lock.WithTableLockTimeout(lockPause, uint64(lockPatience/lockPause)))
 	if err != nil {
 		return fmt.Errorf("postgres: %w", err)
 	}
-	if err := sqlstore.Migrate(ctx, db, goose.DialectPostgres, roomForUpdates, goose.WithLocker(locker)); err != nil {
+	m := sqlstore.Migrator{
+		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Opening: setup(opts),
+		Table: opts.Schema + "." + goose.DefaultTablename, Options: []goose.ProviderOption{goose.WithLocker(locker)},
+	}
+	if err := m.Migrate(ctx, db); err != nil {
 		return fmt.Errorf("postgres: %w", err)
 	}
 	return nil
@@ -124,28 +149,66 @@ type database struct {
 	setup string
 }
 
+// configure sets what every connection needs: where the tables are, and how long it may wait and be silent, so that a
+// server that died holds no lock for long.
+func configure(config *pgx.ConnConfig, o Options) {
+	if o.Pooled {
+		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		return
+	}
+	for name, value := range parameters(o) {
+		config.RuntimeParams[name] = value
+	}
+}
+
+// parameters are the settings of a connection or, behind a pooler, of a transaction.
+func parameters(o Options) map[string]string {
+	wait := strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)
+	return map[string]string{
+		"search_path": o.Schema, "lock_timeout": wait,
+	}
+}
+
+// setup returns the statement by which a transaction sets the parameters for itself; "" where its connection has them.
+func setup(o Options) string {
+	if !o.Pooled {
+		return ""
+	}
+	var calls []string
+	for name, value := range parameters(o) {
+		calls = append(calls, fmt.Sprintf("set_config('%s', '%s', true)", name, strings.ReplaceAll(value, "'", "''")))
+	}
+	slices.Sort(calls)
+	return "SELECT " + strings.Join(calls, ", ")
+}
+
+var serverSettings = &sqlstore.Stmt{SQL: `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
+	current_setting('synchronous_commit'), COALESCE(current_schema(), '')`}
+
 // check refuses a server that is too old or does not keep what it commits.
 func (d *database) check(ctx context.Context) error {
-	var version int
+	var version int64
 	var fsync, commit, schema string
-	err := d.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-		current_setting('synchronous_commit'), COALESCE(current_schema(), '')`).Scan(&version, &fsync, &commit, &schema)
+	session, err := d.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	defer session.Rollback()
+	err = session.Run(ctx, &sqlstore.Request{Stmt: serverSettings, Rows: 1, Bind: func(int, sqlstore.Args) {}, Scan: func(row sqlstore.Row) error {
+		version, fsync, commit, schema = row.Int(), row.Text(), row.Text(), row.Text()
+		return nil
+	}})
 	switch {
 	case err != nil:
 		return fmt.Errorf("postgres: %w", err)
 	case version < oldestServer:
 		return fmt.Errorf("postgres: the server is version %d; PostgreSQL 15 or newer is needed", version/10000)
 	case schema != d.opts.Schema:
-		return fmt.Errorf("postgres: connections use the schema %q and not %q; behind a pooler that drops search_path, set it for the role", schema, d.opts.Schema)
+		return fmt.Errorf("postgres: connections use the schema %q and not %q: does a pooler stand in between? Then say so", schema, d.opts.Schema)
 	case !d.opts.AllowUnsafe && (fsync == "off" || commit == "off"):
 		return fmt.Errorf("postgres: the server may lose what it commits (fsync=%s, synchronous_commit=%s); switch them on, or allow it", fsync, commit)
 	}
 	return nil
-}
-
-// setup is what every transaction sets for itself.
-func setup(o Options) string {
-	return fmt.Sprintf("SET LOCAL lock_timeout = %d", o.LockTimeout.Milliseconds())
 }
 
 // Traits say that others write to the database, too.
@@ -172,7 +235,11 @@ func (d *database) begin(ctx context.Context, begin string) (sqlstore.Session, e
 	if err != nil {
 		return nil, classify(ctx, "connect", err)
 	}
-	return &session{conn: conn, opening: []string{begin, d.setup}}, nil
+	opening := []string{begin}
+	if d.setup != "" {
+		opening = append(opening, d.setup)
+	}
+	return &session{conn: conn, opening: opening}, nil
 }
 
 // Close closes all connections.

@@ -120,7 +120,8 @@ func migrate(ctx context.Context, path string, busy time.Duration) error {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	}
 	look := func(db *sql.DB) error { return recognize(ctx, db) }
-	up := func(db *sql.DB) error { return sqlstore.Migrate(ctx, db, goose.DialectSQLite3, "WITHOUT ROWID") }
+	m := sqlstore.Migrator{Dialect: goose.DialectSQLite3, Clustered: "WITHOUT ROWID"}
+	up := func(db *sql.DB) error { return m.Migrate(ctx, db) }
 	err := through(ctx, busy, dataSource(path, busy), look)
 	if err == nil {
 		err = through(ctx, busy, dataSource(path, busy, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"), up)

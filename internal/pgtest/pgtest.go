@@ -32,19 +32,24 @@ const missing = `tests need PostgreSQL 15 or newer: install it (Debian: apt-get 
 	Variable + ` to the URL of a server to test on`
 
 var (
-	cluster = sync.OnceValues(start)
+	shared  = sync.OnceValues(func() (*Cluster, error) { return Start() })
 	schemas atomic.Int64
 
 	lifelines []io.Closer // open as long as this process lives; see stopAfter
+	guard     sync.Mutex  // of lifelines
 )
 
 // Database returns the URL of a server and the name of a schema that no other test uses, which is dropped at the end of
 // the test.
 func Database(tb testing.TB) (url, schema string) {
 	tb.Helper()
-	url, err := cluster()
-	if err != nil {
-		tb.Fatal(err)
+	url = os.Getenv(Variable)
+	if url == "" {
+		c, err := shared()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		url = c.URL()
 	}
 	schema = fmt.Sprintf("test_%d_%d", os.Getpid(), schemas.Add(1))
 	tb.Cleanup(func() {
@@ -60,42 +65,106 @@ func Database(tb testing.TB) (url, schema string) {
 	return url, schema
 }
 
-func start() (string, error) {
-	if url := os.Getenv(Variable); url != "" {
-		return url, nil
+// Cluster is a throw-away server of its own, for those who stop it, break it or measure it. It ends with this process at
+// the latest.
+type Cluster struct {
+	bin, dir string
+	who      *syscall.SysProcAttr // nil: this user
+	options  string
+}
+
+// New makes a cluster for a test and removes it at the end. Settings are those of postgresql.conf, as name=value.
+func New(tb testing.TB, settings ...string) *Cluster {
+	tb.Helper()
+	c, err := Start(settings...)
+	if err != nil {
+		tb.Fatal(err)
 	}
+	tb.Cleanup(func() {
+		if err := c.Remove(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return c
+}
+
+// Start makes and starts a cluster. It listens on a socket in a folder of its own only, unless settings say otherwise.
+func Start(settings ...string) (*Cluster, error) {
 	bin, err := programs()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "rentroll-postgres-")
 	if err != nil {
-		return "", fmt.Errorf("pgtest: %w", err)
+		return nil, fmt.Errorf("pgtest: %w", err)
 	}
-	who, err := owner(dir)
-	if err != nil {
-		return "", err
+	c := &Cluster{bin: bin, dir: dir}
+	if c.who, err = owner(dir); err != nil {
+		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	run := func(name string, args ...string) error {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.SysProcAttr, cmd.Dir = who, dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("pgtest: %s: %w\n%s", name, err, out)
+	settings = append([]string{
+		"listen_addresses=", "unix_socket_directories=" + dir, "max_connections=400", "shared_buffers=64MB",
+	}, settings...)
+	for _, s := range settings {
+		c.options += " -c '" + s + "'"
+	}
+	if err := c.run("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
+		return nil, err
+	}
+	if err := c.Launch(); err != nil {
+		return nil, err
+	}
+	return c, stopAfter(filepath.Join(bin, "pg_ctl"), c.data(), dir, c.who)
+}
+
+// URL is where the server listens.
+func (c *Cluster) URL() string { return "postgres:///postgres?user=postgres&host=" + c.dir }
+
+// Dir is the folder of the cluster: its socket lies in it.
+func (c *Cluster) Dir() string { return c.dir }
+
+// Log returns what the server has said.
+func (c *Cluster) Log() (string, error) {
+	text, err := os.ReadFile(filepath.Join(c.dir, "log"))
+	return string(text), err
+}
+
+// Launch starts a cluster that was stopped, with further settings for this once.
+func (c *Cluster) Launch(settings ...string) error {
+	options := c.options
+	for _, s := range settings {
+		options += " -c '" + s + "'"
+	}
+	return c.run("pg_ctl", "-D", c.data(), "-o", options, "-l", filepath.Join(c.dir, "log"), "-w", "start")
+}
+
+// Stop stops the server: "smart" waits for its clients, "fast" throws them out, "immediate" is a crash.
+func (c *Cluster) Stop(mode string) error {
+	return c.run("pg_ctl", "-D", c.data(), "-m", mode, "-w", "stop")
+}
+
+// Remove stops the server and deletes its folder.
+func (c *Cluster) Remove() error {
+	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); err == nil {
+		if err := c.Stop("immediate"); err != nil {
+			return err
 		}
-		return nil
 	}
-	if err := run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
-		return "", err
+	if err := os.RemoveAll(c.dir); err != nil {
+		return fmt.Errorf("pgtest: %w", err)
 	}
-	options := "-c listen_addresses='' -c unix_socket_directories='" + dir + "' -c max_connections=400 -c shared_buffers=64MB"
-	if err := run("pg_ctl", "-D", data, "-o", options, "-l", filepath.Join(dir, "log"), "-w", "start"); err != nil {
-		return "", err
+	return nil
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+
+func (c *Cluster) run(name string, args ...string) error {
+	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd.SysProcAttr, cmd.Dir = c.who, c.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgtest: %s: %w\n%s", name, err, out)
 	}
-	if err := stopAfter(filepath.Join(bin, "pg_ctl"), data, dir, who); err != nil {
-		return "", err
-	}
-	return "postgres:///postgres?user=postgres&host=" + dir, nil
+	return nil
 }
 
 // stopAfter leaves a shell that waits for the end of this process, however it comes, and then removes the cluster: the
@@ -112,6 +181,8 @@ func stopAfter(ctl, data, dir string, who *syscall.SysProcAttr) error {
 	if err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
+	guard.Lock()
+	defer guard.Unlock()
 	lifelines = append(lifelines, lifeline)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("pgtest: %w", err)

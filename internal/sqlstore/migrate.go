@@ -18,16 +18,29 @@ var migrationFiles embed.FS
 // ErrNewerSchema says that a database was made by a newer program than this one.
 var ErrNewerSchema = errors.New("the database was made by a newer version of rentroll; use that version, or a newer one")
 
-// Migrate brings a database to the newest schema, a numbered step after the other, each in a transaction of its own.
-// clustered replaces the mark of tables that are kept in the order of their key. A database made by a newer program is
-// refused with ErrNewerSchema and left alone.
-func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, clustered string, options ...goose.ProviderOption) error {
-	migrations, err := migrationList(clustered)
+// Migrator is what a database needs for its migrations.
+type Migrator struct {
+	Dialect   goose.Dialect
+	Clustered string // replaces the mark of tables that are kept in the order of their key
+	Opening   string // a statement to begin each transaction with; "" for none
+	Table     string // of the versions; "" is goose's own
+	Options   []goose.ProviderOption
+}
+
+// Migrate brings a database to the newest schema, a numbered step after the other, each in a transaction of its own. A
+// database made by a newer program is refused with ErrNewerSchema and left alone.
+func (m Migrator) Migrate(ctx context.Context, db *sql.DB) error {
+	if m.Table == "" {
+		m.Table = goose.DefaultTablename
+	}
+	migrations, err := m.list()
 	if err != nil {
 		return err
 	}
-	options = append(options, goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(dialect, db, nil, options...)
+	options := append([]goose.ProviderOption{
+		goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true), goose.WithTableName(m.Table),
+	}, m.Options...)
+	provider, err := goose.NewProvider(m.Dialect, db, nil, options...)
 	if err != nil {
 		return fmt.Errorf("sqlstore: preparing migrations: %w", err)
 	}
@@ -52,9 +65,9 @@ var errApplied = errors.New("sqlstore: the migration has just been applied by an
 
 // unapplied checks in a migration's own transaction that it is still to be applied. Where transactions do not exclude
 // each other, a locker in the options of Migrate does.
-func unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
+func (m Migrator) unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
 	applied := 0
-	query := "SELECT COUNT(*) FROM " + goose.DefaultTablename + " WHERE version_id = $1"
+	query := "SELECT COUNT(*) FROM " + m.Table + " WHERE version_id = $1" //nolint:gosec // the program's own name
 	if err := tx.QueryRowContext(ctx, query, version).Scan(&applied); err != nil {
 		return err
 	}
@@ -64,9 +77,9 @@ func unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
 	return nil
 }
 
-// migrationList reads the embedded migrations. A file is named NUMBER_what.sql and holds statements that end in a
+// list reads the embedded migrations. A file is named NUMBER_what.sql and holds statements that end in a
 // semicolon at the end of a line.
-func migrationList(clustered string) ([]*goose.Migration, error) {
+func (m Migrator) list() ([]*goose.Migration, error) {
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: listing migrations: %w", err)
@@ -81,9 +94,14 @@ func migrationList(clustered string) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sqlstore: %w", err)
 		}
-		statements := splitStatements(strings.ReplaceAll(string(text), "{{clustered}}", clustered))
+		statements := splitStatements(strings.ReplaceAll(string(text), "{{clustered}}", m.Clustered))
 		up := func(ctx context.Context, tx *sql.Tx) error {
-			if err := unapplied(ctx, tx, version); err != nil {
+			if m.Opening != "" {
+				if _, err := tx.ExecContext(ctx, m.Opening); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			if err := m.unapplied(ctx, tx, version); err != nil {
 				return err
 			}
 			for _, statement := range statements {
