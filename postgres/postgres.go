@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -119,7 +120,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 	db.SetMaxOpenConns(2)
 	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
 	// looks again.
-	create := "CREATE SCHEMA IF NOT EXISTS " + opts.Schema
+	create := "CREATE SCHEMA IF NOT EXISTS " + opts.Schema //nolint:gosec // a checked name
 	if _, err = db.ExecContext(ctx, create); err != nil && classify(ctx, "", err).Class == rentroll.ClassConflict {
 		_, err = db.ExecContext(ctx, create)
 	}
@@ -156,9 +157,7 @@ func configure(config *pgx.ConnConfig, o Options) {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		return
 	}
-	for name, value := range parameters(o) {
-		config.RuntimeParams[name] = value
-	}
+	maps.Copy(config.RuntimeParams, parameters(o))
 }
 
 // parameters are the settings of a connection or, behind a pooler, of a transaction.

@@ -105,9 +105,7 @@ func Start(settings ...string) (*Cluster, error) {
 	settings = append([]string{
 		"listen_addresses=", "unix_socket_directories=" + dir, "max_connections=400", "shared_buffers=64MB",
 	}, settings...)
-	for _, s := range settings {
-		c.options += " -c '" + s + "'"
-	}
+	c.options = flags(settings)
 	if err := c.run("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"); err != nil {
 		return nil, err
 	}
@@ -131,11 +129,7 @@ func (c *Cluster) Log() (string, error) {
 
 // Launch starts a cluster that was stopped, with further settings for this once.
 func (c *Cluster) Launch(settings ...string) error {
-	options := c.options
-	for _, s := range settings {
-		options += " -c '" + s + "'"
-	}
-	return c.run("pg_ctl", "-D", c.data(), "-o", options, "-l", filepath.Join(c.dir, "log"), "-w", "start")
+	return c.run("pg_ctl", "-D", c.data(), "-o", c.options+flags(settings), "-l", filepath.Join(c.dir, "log"), "-w", "start")
 }
 
 // Stop stops the server: "smart" waits for its clients, "fast" throws them out, "immediate" is a crash.
@@ -154,6 +148,15 @@ func (c *Cluster) Remove() error {
 		return fmt.Errorf("pgtest: %w", err)
 	}
 	return nil
+}
+
+// flags writes settings as the server takes them.
+func flags(settings []string) string {
+	var b strings.Builder
+	for _, s := range settings {
+		fmt.Fprintf(&b, " -c '%s'", s)
+	}
+	return b.String()
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }

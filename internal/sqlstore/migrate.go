@@ -67,7 +67,7 @@ var errApplied = errors.New("sqlstore: the migration has just been applied by an
 // each other, a locker in the options of Migrate does.
 func (m Migrator) unapplied(ctx context.Context, tx *sql.Tx, version int64) error {
 	applied := 0
-	query := "SELECT COUNT(*) FROM " + m.Table + " WHERE version_id = $1" //nolint:gosec // the program's own name
+	query := "SELECT COUNT(*) FROM " + m.Table + " WHERE version_id = $1"
 	if err := tx.QueryRowContext(ctx, query, version).Scan(&applied); err != nil {
 		return err
 	}
