@@ -226,6 +226,12 @@ func (t *transaction) run() (err error) {
 	defer tx.Rollback()
 
 	b := &Batch{}
+	for _, c := range t.calls {
+		if h := c.cmd.head(); h.once != nil {
+			b.Once.Want(h.once.ref)
+		}
+		c.cmd.wants(b)
+	}
 	if err := t.claim(ctx, tx, b); err != nil {
 		return err
 	}
@@ -236,15 +242,6 @@ func (t *transaction) run() (err error) {
 	b.Now = now
 	for _, a := range b.Accounts.All() {
 		b.Now = a.clock(b.Now) // what is overdue for any of them is to be loaded
-	}
-	for _, c := range t.calls {
-		if h := c.cmd.head(); h.once != nil {
-			b.Once.Want(h.once.ref)
-		}
-		c.cmd.wants(b)
-	}
-	if err := tx.Load(ctx, b); err != nil {
-		return err
 	}
 	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids, now)
 	if err := t.decide(ctx, tx); err != nil {
@@ -259,7 +256,8 @@ func (t *transaction) run() (err error) {
 	return t.finish(ctx, tx)
 }
 
-// claim locks the accounts of all calls. Calls that need an account which is busy elsewhere leave the transaction.
+// claim locks the accounts of all calls and loads what they name. Calls that need an account which is busy elsewhere
+// leave the transaction; what they named was read without its lock, and nobody else asks for it.
 func (t *transaction) claim(ctx context.Context, tx Tx, b *Batch) error {
 	var ids []TenantID
 	for _, c := range t.calls {

@@ -57,7 +57,8 @@ type BatchID [16]byte
 // Rollback; after an error only Rollback may follow. Not safe for concurrent use.
 type Tx interface {
 	// Claim locks the accounts against every other transaction and loads them into b.Accounts, in the order of their
-	// ids, so that no two transactions wait for each other. Where wait is false, accounts that others hold are left out
+	// ids, so that no two transactions wait for each other. Behind the locks it loads all else that b names, as Load
+	// does. Where wait is false, accounts that others hold are left out
 	// and returned. An account that does not exist is neither locked nor an error, and may be put. The accounts may be
 	// none, in any order, and named twice.
 	Claim(ctx context.Context, b *Batch, accounts []TenantID, wait bool) (busy []TenantID, err error)

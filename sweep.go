@@ -63,15 +63,19 @@ func (e *Engine) sweep(ctx context.Context) error {
 // sweepTenant ends what is overdue in one tenant, up to MaxOverdue of each kind; the rest waits for the next sweep.
 type sweepTenant struct{ header }
 
-func (c *sweepTenant) wants(b *Batch) {
-	ask(&b.OverdueRuns, c.tenant)
-	ask(&b.OverdueKeys, c.tenant)
-}
+// wants names nothing: what is overdue depends on the account's own clock.
+func (*sweepTenant) wants(*Batch) {}
 
 func (c *sweepTenant) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)
 	if err != nil {
 		return err
+	}
+	if a.leasesDue(now) {
+		ask(&l.OverdueRuns, c.tenant)
+	}
+	if a.keysDue(now) {
+		ask(&l.OverdueKeys, c.tenant) // both at once
 	}
 	if _, err := l.crashOverdue(a, now); err != nil {
 		return err

@@ -121,7 +121,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
 	// looks again.
 	create := "CREATE SCHEMA IF NOT EXISTS " + opts.Schema //nolint:gosec // a checked name
-	if _, err = db.ExecContext(ctx, create); err != nil && classify(ctx, "", err).Class == rentroll.ClassConflict {
+	if _, err = db.ExecContext(ctx, create); err != nil && classify("", err).Class == rentroll.ClassConflict {
 		_, err = db.ExecContext(ctx, create)
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ type database struct {
 // server that died holds no lock for long.
 func configure(config *pgx.ConnConfig, o Options) {
 	if o.Pooled {
-		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec // of the migrations; all else says its types itself
 		return
 	}
 	maps.Copy(config.RuntimeParams, parameters(o))
@@ -165,6 +165,8 @@ func parameters(o Options) map[string]string {
 	wait := strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)
 	return map[string]string{
 		"search_path": o.Schema, "lock_timeout": wait,
+		// Plans are made while tables are small and kept while they grow: only those are wanted that stay good.
+		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
 	}
 }
 
@@ -175,7 +177,7 @@ func setup(o Options) string {
 	}
 	var calls []string
 	for name, value := range parameters(o) {
-		calls = append(calls, fmt.Sprintf("set_config('%s', '%s', true)", name, strings.ReplaceAll(value, "'", "''")))
+		calls = append(calls, fmt.Sprintf("set_config(%s, %s, true)", quoted(name), quoted(value)))
 	}
 	slices.Sort(calls)
 	return "SELECT " + strings.Join(calls, ", ")
@@ -232,13 +234,13 @@ func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
 func (d *database) begin(ctx context.Context, begin string) (sqlstore.Session, error) {
 	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
-		return nil, classify(ctx, "connect", err)
+		return nil, classify("connect", err)
 	}
 	opening := []string{begin}
 	if d.setup != "" {
 		opening = append(opening, d.setup)
 	}
-	return &session{conn: conn, opening: opening}, nil
+	return &session{conn: conn, opening: opening, pooled: d.opts.Pooled}, nil
 }
 
 // Close closes all connections.

@@ -3,10 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,10 +19,13 @@ type session struct {
 	conn    *pgxpool.Conn
 	opening []string            // statements that begin the transaction; nil once it has begun
 	writes  []*sqlstore.Request // not sent yet
+	pooled  bool                // a pooler stands in between: nothing may be prepared
 }
 
 // rollbackTimeout bounds what is done for a transaction that nobody waits for any more.
 const rollbackTimeout = 5 * time.Second
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // Run carries out requests. Those that return nothing wait for the commit, unless something is to be read after them.
 func (s *session) Run(ctx context.Context, requests ...*sqlstore.Request) error {
@@ -49,30 +51,50 @@ func (s *session) Commit(ctx context.Context) error {
 	return nil
 }
 
+const commitStatement = "COMMIT"
+
 // send runs requests as one pipeline, at its begin the transaction's begin, at its end its commit.
 func (s *session) send(ctx context.Context, requests []*sqlstore.Request, commit bool) error {
-	batch := &pgx.Batch{}
-	for _, statement := range s.opening {
-		batch.Queue(statement)
+	conn := s.conn.Conn().PgConn()
+	out := sender{pipeline: conn.StartPipeline(ctx), encoder: encoders.Get().(*encoder)} //nolint:forcetypeassert // its own
+	if !s.pooled {
+		out.prepared = preparedOn(conn)
+	}
+	for _, text := range s.opening {
+		out.plain(text)
 	}
 	for _, r := range requests {
-		queue(batch, r)
+		out.request(r)
 	}
 	if commit {
-		batch.Queue("COMMIT")
+		out.plain(commitStatement)
 	}
-	results := s.conn.SendBatch(ctx, batch)
-	err := s.receive(results, requests, commit)
-	if closing := results.Close(); err == nil {
+	encoders.Put(out.encoder)
+	s.opening = nil
+	err := out.pipeline.Sync()
+	committed := false
+	if err == nil {
+		committed, err = out.receive()
+	} else {
+		out.forget(0) // nothing has been sent
+	}
+	if closing := out.pipeline.Close(); err == nil {
 		err = closing
 	}
-	s.opening = nil
-	if err == nil {
+	switch {
+	case committed: // whatever came behind it
+		return nil
+	case err == nil && commit:
+		err = errors.New("the server did not answer COMMIT with COMMIT")
+	case err == nil:
 		return nil
 	}
-	failure := classify(ctx, operation(requests), err)
-	if commit && lost(err) {
+	failure := classify(operation(requests), err)
+	switch e, answered := errors.AsType[*pgconn.PgError](err); {
+	case commit && lost(err):
 		failure.Class = rentroll.ClassUnknown
+	case answered && stale(e):
+		_ = s.conn.Conn().Close(ctx) // the next connection prepares anew
 	}
 	if !commit && ctx.Err() != nil {
 		return ctx.Err()
@@ -80,51 +102,42 @@ func (s *session) send(ctx context.Context, requests []*sqlstore.Request, commit
 	return failure
 }
 
-func (s *session) receive(results pgx.BatchResults, requests []*sqlstore.Request, commit bool) error {
-	for range s.opening {
-		if _, err := results.Exec(); err != nil {
-			return err
+// receive takes the answers. It reports whether the transaction was committed.
+func (s *sender) receive() (committed bool, err error) {
+	row := &row{}
+	for i, e := range s.expected {
+		answer, err := s.pipeline.GetResults()
+		if err != nil {
+			s.forget(i)
+			return false, err
 		}
-	}
-	for _, r := range requests {
-		for range statements(r) {
-			if err := take(results, r); err != nil {
-				return err
-			}
+		result, isResult := answer.(*pgconn.ResultReader)
+		if !isResult {
+			continue // a statement was prepared
 		}
+		failure := read(result, e.request, row)
+		tag, err := result.Close()
+		if err = errors.Join(failure, err); err != nil {
+			s.forget(i + 1)
+			return false, err
+		}
+		committed = e.request == nil && tag.String() == commitStatement
 	}
-	if !commit {
-		return nil
-	}
-	tag, err := results.Exec()
-	if err == nil && tag.String() != "COMMIT" {
-		return fmt.Errorf("the server answered COMMIT with %s", tag)
-	}
-	return err
+	return committed, nil
 }
 
-// take reads the result of one statement.
-func take(results pgx.BatchResults, r *sqlstore.Request) error {
-	if r.Scan == nil {
-		_, err := results.Exec()
-		return err
+// read gives the rows of a result to those who asked.
+func read(result *pgconn.ResultReader, r *sqlstore.Request, row *row) error {
+	if r == nil || r.Scan == nil {
+		return nil
 	}
-	rows, err := results.Query()
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	row := &row{}
-	for rows.Next() {
-		row.begin(rows)
-		if err := r.Scan(row); err != nil {
+	for result.NextRow() {
+		row.begin(result.Values())
+		if err := errors.Join(r.Scan(row), row.err); err != nil {
 			return err
 		}
-		if row.err != nil {
-			return row.err
-		}
 	}
-	return rows.Err()
+	return nil
 }
 
 // Rollback ends the transaction without effect.
@@ -135,7 +148,9 @@ func (s *session) Rollback() {
 	if s.opening == nil && !s.conn.Conn().IsClosed() {
 		ctx, cancel := context.WithTimeout(context.Background(), rollbackTimeout)
 		defer cancel()
-		_, _ = s.conn.Exec(ctx, "ROLLBACK") // a connection that can't is closed, which rolls back as well
+		if err := s.conn.Conn().PgConn().Exec(ctx, "ROLLBACK").Close(); err != nil {
+			_ = s.conn.Conn().Close(ctx) // which rolls back as well
+		}
 	}
 	s.release()
 }
@@ -154,24 +169,29 @@ func operation(requests []*sqlstore.Request) string {
 	return "transaction"
 }
 
-// lost reports whether the connection failed, so that it is not known what the server has done.
+// lost reports whether the connection failed, so that it is not known what the server has done: it did not answer, or
+// its answer was that it ends the connection.
 func lost(err error) bool {
-	_, answered := errors.AsType[*pgconn.PgError](err)
-	return !answered
+	e, answered := errors.AsType[*pgconn.PgError](err)
+	return !answered || e.SeverityUnlocalized != "ERROR"
 }
 
 // classify says what a failure means for the engine.
-func classify(_ context.Context, op string, err error) *rentroll.StoreError {
+func classify(op string, err error) *rentroll.StoreError {
 	failure := &rentroll.StoreError{Class: rentroll.ClassUnavailable, Op: op, Err: err}
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {
 		return failure
 	}
 	switch {
-	case e.Code == "40001" || e.Code == "40P01" || e.Code == "57P01":
+	case e.Code == "40001" || e.Code == "40P01" || e.Code == "57P01" || stale(e):
 		failure.Class = rentroll.ClassRetry
 	case e.Code[:2] == "22" || e.Code[:2] == "23" || e.Code == "42P06" || e.Code == "54000":
 		failure.Class = rentroll.ClassConflict
 	}
 	return failure
 }
+
+// stale reports whether a statement that was prepared does not fit any more: an upgrade has changed its table, or a
+// pooler has given the connection to somebody else.
+func stale(e *pgconn.PgError) bool { return e.Code == "26000" || e.Code == "0A000" }

@@ -102,8 +102,17 @@ func sorted(ids []rentroll.TenantID) []rentroll.TenantID {
 type reader struct{ session Session }
 
 // Load reads all that b names.
-func (r *reader) Load(ctx context.Context, b *rentroll.Batch) error {
-	requests := make([]*Request, 0, 16)
+func (r *reader) Load(ctx context.Context, b *rentroll.Batch) error { return r.run(ctx, loads(b, nil)) }
+
+func (r *reader) run(ctx context.Context, requests []*Request) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	return r.session.Run(ctx, requests...)
+}
+
+// loads asks for all that b names.
+func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = accounts.load(&b.Accounts, requests)
 	requests = profiles.load(&b.Profiles, requests)
 	requests = plans.load(&b.Plans, requests)
@@ -121,11 +130,7 @@ func (r *reader) Load(ctx context.Context, b *rentroll.Batch) error {
 	requests = askKeys(b, requests)
 	requests = askMemberships(b, requests)
 	requests = askPlans(b, requests)
-	requests = askOperatorKeys(b, requests)
-	if len(requests) == 0 {
-		return nil
-	}
-	return r.session.Run(ctx, requests...)
+	return askOperatorKeys(b, requests)
 }
 
 // tx is a write transaction.
@@ -136,7 +141,8 @@ type tx struct {
 	batch *rentroll.Batch // that the accounts were claimed for
 }
 
-// Claim locks and loads accounts.
+// Claim locks and loads accounts, then loads what else b names: in statements of their own, which see what the last
+// holder of a lock has left, and still in one go.
 func (t *tx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantID, wait bool) ([]rentroll.TenantID, error) {
 	ids = sorted(ids)
 	for _, id := range ids {
@@ -152,7 +158,8 @@ func (t *tx) Claim(ctx context.Context, b *rentroll.Batch, ids []rentroll.Tenant
 	if wait {
 		request.Lock = LockWait
 	}
-	if err := t.session.Run(ctx, request); err != nil {
+	requests := append(make([]*Request, 0, 16), request)
+	if err := t.run(ctx, t.loads(b, requests)); err != nil {
 		return nil, err
 	}
 	return t.busy(ctx, b, ids, wait)
@@ -180,14 +187,16 @@ func (t *tx) busy(ctx context.Context, b *rentroll.Batch, ids []rentroll.TenantI
 }
 
 // Load reads all that b names.
-func (t *tx) Load(ctx context.Context, b *rentroll.Batch) error {
+func (t *tx) Load(ctx context.Context, b *rentroll.Batch) error { return t.run(ctx, t.loads(b, nil)) }
+
+// loads asks for all that b names and is not kept.
+func (t *tx) loads(b *rentroll.Batch, requests []*Request) []*Request {
 	if t.sole != nil {
-		missing := t.store.hot.workers.serve(&b.Workers, b.Workers.TakeWanted())
-		if err := t.session.Run(ctx, workers.fetch(missing, b.Workers.Found)); err != nil {
-			return err
+		if missing := t.store.hot.workers.serve(&b.Workers, b.Workers.TakeWanted()); len(missing) > 0 {
+			requests = append(requests, workers.fetch(missing, b.Workers.Found))
 		}
 	}
-	return t.reader.Load(ctx, b)
+	return loads(b, requests)
 }
 
 // Save writes all changes of b.
