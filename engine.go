@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type core struct {
 	store   Store
 	opts    Options
 	lanes   []*lane
+	active  atomic.Int32  // how many of the lanes are used: this server's share
+	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
+	cluster cluster
 	plans   planCache
 	stats   statistics
 	metrics metrics
@@ -45,18 +49,25 @@ func New(store Store, options *Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{store: store, opts: opts, stop: make(chan struct{})}
+	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)
 	}
+	room := &budget{max: int64(opts.QueueBytes)}
 	for range n {
 		var seed [32]byte
-		if _, err := io.ReadFull(opts.Random, seed[:]); err != nil {
-			return nil, fmt.Errorf("rentroll: reading random bytes: %w", err)
+		if err := c.read(seed[:]); err != nil {
+			return nil, err
 		}
-		c.lanes = append(c.lanes, newLane(c, newQueue(opts.TenantQueue, opts.QueueBytes/n), seed))
+		c.lanes = append(c.lanes, newLane(c, newQueue(opts.TenantQueue, room), seed))
 	}
+	c.active.Store(int32(n)) //nolint:gosec // a handful
+	var id ServerID
+	if err := c.read(id[:]); err != nil {
+		return nil, err
+	}
+	c.cluster.self = newServer(id, opts.Now())
 	if err := c.bootstrap(context.Background()); err != nil {
 		return nil, err
 	}
@@ -67,6 +78,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	c.background.Go(c.writeStatistics)
 	if store.Traits().Shared {
 		c.background.Go(c.watchPlans)
+		c.background.Go(c.join)
 	}
 	if opts.SweepInterval > 0 {
 		c.background.Go(e.sweepLoop)
@@ -94,6 +106,9 @@ func (e *Engine) Close() error {
 			<-l.done
 		}
 		e.core.flushStatistics() // those of the last commands too
+		if e.core.store.Traits().Shared {
+			e.core.leave()
+		}
 		err = e.core.store.Close()
 	})
 	return err
@@ -144,11 +159,11 @@ func (c *core) prepare(ctx context.Context) error {
 	if err := tx.Save(ctx, b); err != nil {
 		return err
 	}
-	var id BatchID
-	if err := c.read(id[:]); err != nil {
+	var seed [32]byte
+	if err := c.read(seed[:]); err != nil {
 		return err
 	}
-	return tx.Commit(ctx, id)
+	return tx.Commit(ctx, newBatchID(rand.NewChaCha8(seed)))
 }
 
 // do sends a command through its tenant's lane and waits for the end.
@@ -171,7 +186,7 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 }
 
 func (c *core) laneOf(id TenantID) *lane {
-	return c.lanes[binary.BigEndian.Uint32(id[12:])%uint32(len(c.lanes))]
+	return c.lanes[binary.BigEndian.Uint32(id[8:])%uint32(c.active.Load())] //nolint:gosec // at least 1
 }
 
 // view reads one snapshot and returns the store's failures as callers should see them.
@@ -244,13 +259,16 @@ type metrics struct {
 
 // Metrics are counters of an engine since its start, for monitoring.
 type Metrics struct {
-	Batches        uint64 // transactions committed by lanes
-	Commands       uint64 // commands decided in them
-	Retries        uint64 // transactions repeated after a serialization failure or deadlock
-	Isolated       uint64 // batches that failed on one command's data and were repeated in parts
-	UnknownCommits uint64 // commits whose outcome had to be looked up
-	WaitingTenants int    // tenants with commands in a queue now
-	WaitingBytes   int    // what waiting commands hold now
+	Batches        uint64        // transactions committed by lanes
+	Commands       uint64        // commands decided in them
+	Retries        uint64        // transactions repeated after a serialization failure or deadlock
+	Isolated       uint64        // batches that failed on one command's data and were repeated in parts
+	UnknownCommits uint64        // commits whose outcome had to be looked up
+	WaitingTenants int           // tenants with commands in a queue now
+	WaitingBytes   int           // what waiting commands hold now
+	Lanes          int           // this server's share of the store's transactions
+	Servers        int           // how many servers share the store, this one included
+	ClockSkew      time.Duration // by how much this server's clock is ahead of the store's, as far as that is certain
 }
 
 // Metrics returns the engine's counters.
@@ -261,9 +279,10 @@ func (e *Engine) Metrics() Metrics {
 		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(),
 	}
 	for _, l := range e.core.lanes {
-		tenants, bytes := l.queue.depth()
-		out.WaitingTenants += tenants
-		out.WaitingBytes += bytes
+		out.WaitingTenants += l.queue.depth()
 	}
+	out.WaitingBytes = int(e.core.lanes[0].queue.room.used.Load())
+	p := e.core.cluster.peers()
+	out.Lanes, out.Servers, out.ClockSkew = int(e.core.active.Load()), p.servers, p.skew
 	return out
 }

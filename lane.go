@@ -128,9 +128,16 @@ func (l *lane) postpone(busy []*call) {
 		var seed [32]byte
 		_, _ = l.ids.Read(seed[:])
 		patient := &lane{core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true}
-		l.waiting.Go(func() { patient.commit(group) })
+		l.waiting.Go(func() {
+			l.core.patient <- struct{}{} // the rest of them wait here, and not with a connection each
+			defer func() { <-l.core.patient }()
+			patient.commit(group)
+		})
 	}
 }
+
+// patientLanes bounds how many transactions wait for accounts that others hold.
+const patientLanes = 8
 
 // isolates reports whether a failure may be one command's own fault.
 func isolates(err error) bool {
@@ -183,6 +190,17 @@ func (l *lane) attempt(calls []*call) (busy []*call, err error) {
 			return nil, err
 		}
 		l.core.metrics.retries.Add(1)
+		pause(min(time.Duration(try)*time.Millisecond, maxPause))
+	}
+}
+
+// maxPause bounds how long is waited between two tries, which grows from nothing: what failed because of another
+// transaction works at once, what failed because a database restarts does not.
+const maxPause = 50 * time.Millisecond
+
+func pause(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
 	}
 }
 
@@ -313,8 +331,7 @@ func (t *transaction) decide(ctx context.Context, tx Tx) error {
 
 // finish commits. A commit whose outcome is unknown is looked up, not guessed.
 func (t *transaction) finish(ctx context.Context, tx Tx) error {
-	var id BatchID
-	_, _ = t.ids.Read(id[:])
+	id := newBatchID(t.ids)
 	err := tx.Commit(ctx, id)
 	if err == nil || classOf(err) != ClassUnknown || !isUnavailable(err) {
 		return err

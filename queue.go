@@ -1,20 +1,37 @@
 package rentroll
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // queue holds the commands that wait for a lane: a line for each tenant, and tenants take turns. It is bounded, per
 // tenant in commands and in all in bytes; what goes beyond is refused at once. Safe for concurrent use.
 type queue struct {
 	perTenant int
-	maxBytes  int
+	room      *budget
 
 	mu     sync.Mutex
 	filled sync.Cond // signals that there is something to take, or that the queue was closed
 	lines  map[TenantID]*line
 	ring   []*line // the lines with commands in them; the first is next
-	bytes  int
 	calls  int
 	closed bool
+}
+
+// budget is the memory that all queues of an engine share. Safe for concurrent use.
+type budget struct {
+	max  int64
+	used atomic.Int64
+}
+
+// take takes so much, unless that is too much.
+func (b *budget) take(n int) bool {
+	if b.used.Add(int64(n)) <= b.max {
+		return true
+	}
+	b.used.Add(int64(-n))
+	return false
 }
 
 // line is the commands of one tenant, oldest first.
@@ -24,8 +41,8 @@ type line struct {
 	rows   int // of all calls
 }
 
-func newQueue(perTenant, maxBytes int) *queue {
-	q := &queue{perTenant: perTenant, maxBytes: maxBytes, lines: make(map[TenantID]*line)}
+func newQueue(perTenant int, room *budget) *queue {
+	q := &queue{perTenant: perTenant, room: room, lines: make(map[TenantID]*line)}
 	q.filled.L = &q.mu
 	return q
 }
@@ -38,23 +55,22 @@ func (q *queue) put(c *call) error {
 	if q.closed {
 		return errorf(CodeUnavailable, "the engine is closed")
 	}
-	if q.bytes+h.size > q.maxBytes {
+	l := q.lines[h.tenant]
+	if l != nil && len(l.calls) >= q.perTenant {
+		return errorf(CodeOverloaded, "too many commands of this tenant are waiting")
+	}
+	if !q.room.take(h.size) {
 		return errorf(CodeUnavailable, "too much is waiting to be written")
 	}
-	l := q.lines[h.tenant]
 	if l == nil {
 		l = &line{tenant: h.tenant}
 		q.lines[h.tenant] = l
-	}
-	if len(l.calls) >= q.perTenant {
-		return errorf(CodeOverloaded, "too many commands of this tenant are waiting")
 	}
 	if len(l.calls) == 0 {
 		q.ring = append(q.ring, l)
 	}
 	l.calls = append(l.calls, c)
 	l.rows += h.rows
-	q.bytes += h.size
 	q.calls++
 	q.filled.Signal()
 	return nil
@@ -75,7 +91,7 @@ func (q *queue) again(c *call) {
 	}
 	l.calls = append([]*call{c}, l.calls...)
 	l.rows += h.rows
-	q.bytes += h.size
+	q.room.used.Add(int64(h.size))
 	q.calls++
 	q.filled.Signal()
 }
@@ -88,11 +104,11 @@ func (q *queue) close() {
 	q.filled.Broadcast()
 }
 
-// depth returns how many tenants wait and how many bytes they hold.
-func (q *queue) depth() (tenants, bytes int) {
+// depth returns how many tenants wait.
+func (q *queue) depth() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.ring), q.bytes
+	return len(q.ring)
 }
 
 // waiting returns how many calls wait.
@@ -130,7 +146,7 @@ func (q *queue) take() []*call {
 		bytes += size
 		visited++
 	}
-	q.bytes -= bytes
+	q.room.used.Add(int64(-bytes))
 	q.calls -= len(batch)
 	q.rotate(visited)
 	return batch

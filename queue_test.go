@@ -40,7 +40,7 @@ func rowsOf(batch []*call) map[TenantID]int {
 
 func TestQueueGivesALoneTenantTheWholeBatch(t *testing.T) {
 	t.Parallel()
-	q := newQueue(10_000, 1<<30)
+	q := newQueue(10_000, &budget{max: 1 << 30})
 	for range 3000 {
 		fill(t, q, waiting(1, 1, 1))
 	}
@@ -54,7 +54,7 @@ func TestQueueGivesALoneTenantTheWholeBatch(t *testing.T) {
 
 func TestQueueHoldsBackAFlood(t *testing.T) {
 	t.Parallel()
-	q := newQueue(10_000, 1<<30)
+	q := newQueue(10_000, &budget{max: 1 << 30})
 	for range 5000 {
 		fill(t, q, waiting(1, 1, 1))
 	}
@@ -72,7 +72,7 @@ func TestQueueHoldsBackAFlood(t *testing.T) {
 
 func TestQueueRefusesWhatIsTooMuch(t *testing.T) {
 	t.Parallel()
-	q := newQueue(2, 100)
+	q := newQueue(2, &budget{max: 100})
 	fill(t, q, waiting(1, 1, 10), waiting(1, 1, 10))
 	if err := q.put(waiting(1, 1, 10)); !errors.Is(err, CodeOverloaded) {
 		t.Errorf("a tenant's third command: %v", err)
@@ -100,7 +100,7 @@ func TestQueueRefusesWhatIsTooMuch(t *testing.T) {
 func TestQueueTakesAllInTurn(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		q := newQueue(1<<20, 1<<40)
+		q := newQueue(1<<20, &budget{max: 1 << 40})
 		var want [256][]*call
 		total := 0
 		for range rapid.IntRange(1, 400).Draw(t, "commands") {
@@ -134,7 +134,7 @@ func TestQueueTakesAllInTurn(t *testing.T) {
 				t.Fatalf("a batch has %d rows", rows)
 			}
 		}
-		if tenants, bytes := q.depth(); total != 0 || tenants != 0 || bytes != 0 || len(q.lines) != 0 {
+		if tenants, bytes := q.depth(), q.room.used.Load(); total != 0 || tenants != 0 || bytes != 0 || len(q.lines) != 0 {
 			t.Fatalf("left over: %d commands, %d tenants, %d bytes, %d lines", total, tenants, bytes, len(q.lines))
 		}
 	})

@@ -34,6 +34,13 @@ type Store interface {
 	// that may always say no.
 	Committed(ctx context.Context, id BatchID, accounts []TenantID) (bool, error)
 
+	// Announce says that a server lives, and tells it of all that were announced within silence, by the store's clock. Of
+	// what old transactions have left, Announce removes what nobody needs any more.
+	Announce(ctx context.Context, server Server, silence time.Duration) (Cluster, error)
+
+	// Withdraw forgets a server that stops.
+	Withdraw(ctx context.Context, id ServerID) error
+
 	// WriteStatistics adds to what is counted off the path of admissions, all of it or nothing. It holds no account, and
 	// never overwrites what a transaction writes, nor the other way around.
 	WriteStatistics(ctx context.Context, s *Statistics) error
@@ -50,8 +57,25 @@ type Traits struct {
 	Shared bool   // other processes write to it too, so that what is cached must be looked up again
 }
 
-// BatchID names one write transaction.
+// BatchID names one write transaction. It begins with the time at which it was made, like a UUIDv7 (RFC 9562).
 type BatchID [16]byte
+
+// ServerID names one start of a server.
+type ServerID [16]byte
+
+// Server is what a server tells of itself.
+type Server struct {
+	ID        ServerID
+	Name      string // for people
+	StartedAt time.Time
+}
+
+// Cluster is what a store knows of the servers that share it.
+type Cluster struct {
+	Servers int       // how many live, the asking one included
+	Rank    int       // of the asking one among them, from 0: no two have the same
+	Now     time.Time // the store's clock
+}
 
 // Tx is a write transaction. Its methods are called in this order: Claim, any number of Load and Save, then Commit or
 // Rollback; after an error only Rollback may follow. Not safe for concurrent use.

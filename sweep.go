@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -44,20 +45,39 @@ func (e *Engine) sweep(ctx context.Context) error {
 		if err != nil || len(due) == 0 {
 			return errors.Join(failed, err)
 		}
-		for _, id := range due {
-			select {
-			case <-e.core.stop:
-				return nil
-			default:
-			}
-			err := e.do(ctx, &sweepTenant{header{tenant: id, size: MaxOverdue * rowOverhead, rows: MaxOverdue}})
-			if CodeOf(err) == CodeUnavailable {
-				return errors.Join(failed, err)
-			}
-			failed = errors.Join(failed, err)
+		failed = errors.Join(failed, e.sweepAll(ctx, due))
+		if CodeOf(failed) == CodeUnavailable {
+			return failed
 		}
 		after = due[len(due)-1]
 	}
+}
+
+// sweepWidth is how many tenants are swept at once, so that they share transactions: each may need a batch of its own.
+const sweepWidth = 16
+
+// sweepAll handles those of the tenants that are this server's.
+func (e *Engine) sweepAll(ctx context.Context, due []TenantID) error {
+	failures := make([]error, len(due))
+	turns := make(chan struct{}, sweepWidth)
+	var wait sync.WaitGroup
+	for i, id := range due {
+		select {
+		case <-e.core.stop:
+			continue
+		default:
+		}
+		if !e.core.cluster.mine(id) {
+			continue
+		}
+		turns <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-turns }()
+			failures[i] = e.do(ctx, &sweepTenant{header{tenant: id, size: MaxOverdue * rowOverhead, rows: MaxOverdue}})
+		})
+	}
+	wait.Wait()
+	return errors.Join(failures...)
 }
 
 // sweepTenant ends what is overdue in one tenant, up to MaxOverdue of each kind; the rest waits for the next sweep.

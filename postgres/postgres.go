@@ -220,6 +220,11 @@ func (d *database) Traits() rentroll.Traits {
 // Remote says that commits may be lost on their way and rows held by others.
 func (d *database) Remote() bool { return true }
 
+// Clock is the time of the server's machine: not that of the transaction's begin.
+func (d *database) Clock() string {
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+}
+
 // Write opens a write transaction. It reads what is committed at each statement, not at its begin: what it reads after
 // it has waited for a lock must be what the lock's last holder has left.
 func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {

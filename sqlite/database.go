@@ -82,6 +82,9 @@ func (d *database) Traits() rentroll.Traits { return rentroll.Traits{Name: "sqli
 // Remote says that the outcome of a commit is never lost on its way.
 func (d *database) Remote() bool { return false }
 
+// Clock is the time of the machine, to the millisecond.
+func (d *database) Clock() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
+
 // Write opens a write transaction. It takes the file's write lock at once: a transaction that began to read first could
 // be refused when it comes to write.
 func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {

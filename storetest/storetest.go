@@ -68,6 +68,7 @@ func groups() []group {
 		{"Audit", auditTests()},
 		{"Periods", periodTests()},
 		{"Statistics", statisticsTests()},
+		{"Servers", serverTests()},
 		{"Transactions", transactionTests()},
 		{"Snapshots", snapshotTests()},
 		{"Concurrency", concurrencyTests()},

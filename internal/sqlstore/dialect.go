@@ -18,6 +18,9 @@ type Dialect interface {
 	// its way, so that each must leave its id, and rows may be locked by others.
 	Remote() bool
 
+	// Clock is the expression by which the database tells its time, in microseconds since 1970.
+	Clock() string
+
 	Close() error
 }
 

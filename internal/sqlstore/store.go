@@ -10,12 +10,13 @@ import (
 
 // Store is a rentroll.Store on a SQL database.
 type Store struct {
-	dialect Dialect
-	hot     hot // only with sessions that are Sole
+	dialect  Dialect
+	presence presence
+	hot      hot // only with sessions that are Sole
 }
 
 // New makes a store of a database whose migrations have been applied. The store owns the dialect and closes it.
-func New(d Dialect) *Store { return &Store{dialect: d} }
+func New(d Dialect) *Store { return &Store{dialect: d, presence: newPresence(d.Clock())} }
 
 // Traits say what kind of store it is.
 func (s *Store) Traits() rentroll.Traits { return s.dialect.Traits() }
