@@ -137,7 +137,7 @@ func (l *lane) postpone(busy []*call) {
 }
 
 // patientLanes bounds how many transactions wait for accounts that others hold.
-const patientLanes = 8
+const patientLanes = 3
 
 // isolates reports whether a failure may be one command's own fault.
 func isolates(err error) bool {
@@ -182,8 +182,12 @@ func (l *lane) attempt(calls []*call) (busy []*call, err error) {
 	for try := 0; ; try++ {
 		t := &transaction{core: l.core, ids: l.ids, calls: calls, wait: l.patient}
 		err = t.run()
-		if err == nil {
+		switch {
+		case err == nil:
 			t.answer()
+			return t.busy, nil
+		case classOf(err) == ClassUnknown && isUnavailable(err):
+			l.settle(t, err)
 			return t.busy, nil
 		}
 		if classOf(err) != ClassRetry || !isUnavailable(err) || try == maxRetries {
@@ -213,6 +217,8 @@ type transaction struct {
 	busy   []*call
 	errs   []error // of calls, in their order
 	ledger *ledger
+	id     BatchID // of its commit
+	late   bool    // it was found out only later that it was committed
 }
 
 // panicError is a decision that panicked.
@@ -329,30 +335,57 @@ func (t *transaction) decide(ctx context.Context, tx Tx) error {
 	}
 }
 
-// finish commits. A commit whose outcome is unknown is looked up, not guessed.
+// finish commits, under a name by which it can be found.
 func (t *transaction) finish(ctx context.Context, tx Tx) error {
-	id := newBatchID(t.ids)
-	err := tx.Commit(ctx, id)
-	if err == nil || classOf(err) != ClassUnknown || !isUnavailable(err) {
-		return err
-	}
-	t.core.metrics.unknownCommits.Add(1)
+	t.id = newBatchID(t.ids)
+	return tx.Commit(ctx, t.id)
+}
+
+// settlePause is how long to wait before the outcome of a commit is asked for again.
+const settlePause = 100 * time.Millisecond
+
+// settle finds out what became of a commit whose outcome is unknown, and does not guess: where it happened its callers
+// are answered, where not it is done again, and where that can't be found out in time they are told so. The lane goes on
+// meanwhile, since whatever it does next begins with what the store really holds.
+func (l *lane) settle(t *transaction, unknown error) {
+	l.core.metrics.unknownCommits.Add(1)
+	var seed [32]byte
+	_, _ = l.ids.Read(seed[:])
+	l.waiting.Go(func() {
+		happened, err := t.happened()
+		switch {
+		case err != nil:
+			l.core.opts.Logger.Error("the outcome of a commit could not be found out", "error", unknown, "lookup", err)
+			for _, c := range t.calls {
+				c.done <- publicFailure(unknown)
+			}
+		case happened:
+			t.late = true
+			t.answer()
+		default:
+			l.core.metrics.retries.Add(1)
+			again := &lane{core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true}
+			again.commit(t.calls)
+			again.waiting.Wait()
+		}
+	})
+}
+
+// happened asks the store until it knows.
+func (t *transaction) happened() (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+	defer cancel()
 	var accounts []TenantID
 	for _, c := range t.calls {
 		accounts = append(append(accounts, c.cmd.head().tenant), c.cmd.head().also...)
 	}
 	for {
-		happened, lookup := t.core.store.Committed(ctx, id, accounts)
-		switch {
-		case lookup == nil && happened:
-			return nil
-		case lookup == nil:
-			return &StoreError{Class: ClassRetry, Op: "commit", Err: err}
-		case ctx.Err() != nil:
-			return err
+		happened, err := t.core.store.Committed(ctx, t.id, accounts)
+		if err == nil || ctx.Err() != nil {
+			return happened, err
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(settlePause):
 		case <-ctx.Done():
 		}
 	}
@@ -374,5 +407,9 @@ func publicFailure(err error) error {
 	if errors.As(err, &p) || classOf(err) == ClassConflict && isUnavailable(err) {
 		return &Error{Code: CodeInternal, Message: "the command could not be decided", cause: err}
 	}
-	return &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: err}
+	message := "the store is unavailable"
+	if classOf(err) == ClassUnknown && isUnavailable(err) {
+		message = "the store was lost while it committed, and it is not known whether the change was made: repeat the call with the same idempotency key"
+	}
+	return &Error{Code: CodeUnavailable, Message: message, cause: err}
 }

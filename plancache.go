@@ -85,5 +85,14 @@ func (c *core) watchPlans() {
 func (c *core) observe(t *transaction) {
 	c.metrics.batches.Add(1)
 	c.metrics.commands.Add(uint64(len(t.calls)))
-	c.plans.follow(&t.ledger.Plans)
+	if !t.late {
+		c.plans.follow(&t.ledger.Plans)
+		return
+	}
+	// Meanwhile others may have changed the same: what the store holds counts.
+	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+	defer cancel()
+	if err := c.plans.refresh(ctx, c.store); err != nil {
+		c.opts.Logger.Warn("the plans could not be read; those known stay in force", "error", err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,7 +35,8 @@ type Options struct {
 	// Lanes is how many write transactions run at once. 0 is 2.
 	Lanes int
 
-	// Connections bounds the pool. 0 is 16.
+	// Connections bounds how many connections are open. A transaction that writes finds one free whatever is read: Lanes
+	// and four more are kept for writing, and at least two are for reading. 0 is 16.
 	Connections int32
 
 	// Pooled says that a pooler which gives a connection to a client for one transaction at a time stands in between:
@@ -55,6 +57,20 @@ const (
 	defaultConnections = 16
 	defaultLockTimeout = 10 * time.Second
 	oldestServer       = 150000
+
+	// Connections: what is kept for writing beside the lanes (for what waits, looks up and announces), and for reading.
+	beside        = 4
+	fewestReading = 2
+
+	// How long is waited for a connection, for the sign of life of one that was idle, for its farewell, for a statement
+	// beyond the longest wait for a lock, for the answers of a pipeline that waits for no lock, and by the server for a
+	// transaction that says nothing: one of a program that died with its machine holds its rows for that long.
+	connectTimeout  = 5 * time.Second
+	pingTimeout     = 2 * time.Second
+	closeTimeout    = time.Second
+	statementBeyond = 5 * time.Second
+	answerTimeout   = 10 * time.Second
+	silenceTimeout  = 10 * time.Second
 
 	// The lock of the migrations: how often it is asked for, and for how long.
 	lockTable    = "goose_lock"
@@ -95,20 +111,81 @@ func Open(ctx context.Context, url string, options *Options) (rentroll.Store, er
 		return nil, fmt.Errorf("postgres: the database URL is not valid: %w", err)
 	}
 	configure(config.ConnConfig, opts)
-	config.MaxConns = max(opts.Connections, int32(opts.Lanes)+2)
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	config.PingTimeout = pingTimeout
+	config.BeforeClose = func(conn *pgx.Conn) {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = conn.Close(ctx) // the pool itself would wait for 15 seconds for a server that has vanished
+	}
+	config.ConnConfig.DialFunc = (&net.Dialer{ // a machine that vanished does not say so
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 3 * time.Second, Count: 3},
+	}).DialContext
 	if err := migrate(ctx, config.ConnConfig, opts); err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	d, err := connect(ctx, config, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.check(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return sqlstore.New(d), nil
+}
+
+// connect makes the pools. They open connections when they are needed.
+func connect(ctx context.Context, config *pgxpool.Config, opts Options) (*database, error) {
+	d := &database{opts: opts, setup: setup(opts)}
+	var err error
+	writing := int32(opts.Lanes) + beside //nolint:gosec // a handful
+	if d.writing, err = newPool(ctx, config, writing); err != nil {
+		return nil, err
+	}
+	if d.reading, err = newPool(ctx, config.Copy(), max(opts.Connections-writing, fewestReading)); err != nil {
+		d.writing.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// pool lends connections. It bounds how many are lent and not how many there are: one that is dead may take 15 seconds
+// to be closed, and must keep nobody from a living one.
+type pool struct {
+	*pgxpool.Pool
+
+	lent chan struct{}
+}
+
+func newPool(ctx context.Context, config *pgxpool.Config, size int32) (*pool, error) {
+	config.MaxConns = 2 * size
+	p, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	d := &database{pool: pool, opts: opts, setup: setup(opts)}
-	if err := d.check(ctx); err != nil {
-		pool.Close()
-		return nil, err
+	return &pool{p, make(chan struct{}, size)}, nil
+}
+
+// lend waits for a connection.
+func (p *pool) lend(ctx context.Context) (*pgxpool.Conn, error) {
+	select {
+	case p.lent <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return sqlstore.New(d), nil
+	conn, err := p.Acquire(ctx)
+	if err != nil {
+		<-p.lent
+	}
+	return conn, err
+}
+
+// takeBack ends what lend began.
+func (p *pool) takeBack(conn *pgxpool.Conn) {
+	conn.Release()
+	<-p.lent
 }
 
 // migrate brings the schema up to date, through a connection of its own and under a lock that is a row in a table: it
@@ -145,9 +222,9 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 
 // database is the dialect of sqlstore for one PostgreSQL database.
 type database struct {
-	pool  *pgxpool.Pool
-	opts  Options
-	setup string
+	writing, reading *pool
+	opts             Options
+	setup            string
 }
 
 // configure sets what every connection needs: where the tables are, and how long it may wait and be silent, so that a
@@ -162,11 +239,16 @@ func configure(config *pgx.ConnConfig, o Options) {
 
 // parameters are the settings of a connection or, behind a pooler, of a transaction.
 func parameters(o Options) map[string]string {
-	wait := strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)
+	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	return map[string]string{
-		"search_path": o.Schema, "lock_timeout": wait,
-		// Plans are made while tables are small and kept while they grow: only those are wanted that stay good.
-		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+		"search_path": o.Schema, "lock_timeout": milliseconds(o.LockTimeout),
+		"statement_timeout": milliseconds(o.LockTimeout + statementBeyond), "idle_in_transaction_session_timeout": milliseconds(silenceTimeout),
+		"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
+		// Plans are made while tables are small and kept while they grow. What remains walks indexes in loops, which is
+		// what every statement here is made for, and stays good; without this a plan of an empty table reads all of it
+		// when it has a million rows. "off" makes dear and does not forbid.
+		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_bitmapscan": "off",
+		"enable_sort": "off", "enable_material": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
 	}
 }
 
@@ -228,28 +310,44 @@ func (d *database) Clock() string {
 // Write opens a write transaction. It reads what is committed at each statement, not at its begin: what it reads after
 // it has waited for a lock must be what the lock's last holder has left.
 func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {
-	return d.begin(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED")
+	s, err := d.begin(ctx, d.writing, "BEGIN ISOLATION LEVEL READ COMMITTED")
+	if err != nil {
+		return nil, err // and not a session that is nil
+	}
+	s.patience = d.opts.LockTimeout
+	return s, nil
 }
 
 // Read opens a snapshot.
 func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
-	return d.begin(ctx, "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+	s, err := d.begin(ctx, d.reading, "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+	if err != nil {
+		return nil, err
+	}
+	s.limit = d.opts.LockTimeout + 2*statementBeyond // a statement may take as long as the server lets it
+	return s, nil
 }
 
-func (d *database) begin(ctx context.Context, begin string) (sqlstore.Session, error) {
-	conn, err := d.pool.Acquire(ctx)
+func (d *database) begin(ctx context.Context, pool *pool, begin string) (*session, error) {
+	conn, err := pool.lend(ctx)
 	if err != nil {
 		return nil, classify("connect", err)
 	}
-	opening := []string{begin}
-	if d.setup != "" {
-		opening = append(opening, d.setup)
+	s := &session{conn: conn, pool: pool, opening: []string{begin}, limit: answerTimeout}
+	if d.opts.Pooled {
+		s.opening = append(s.opening, d.setup)
+		return s, nil
 	}
-	return &session{conn: conn, opening: opening, pooled: d.opts.Pooled}, nil
+	s.prepared = preparedOn(conn.Conn().PgConn())
+	if s.prepared.outdated() {
+		s.opening = append(s.opening, "DISCARD PLANS")
+	}
+	return s, nil
 }
 
 // Close closes all connections.
 func (d *database) Close() error {
-	d.pool.Close()
+	d.writing.Close()
+	d.reading.Close()
 	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +17,13 @@ import (
 // session is a transaction. It begins with its first statements, and what it writes goes out with its COMMIT: each in
 // one pipeline, so that neither costs a round trip of its own.
 type session struct {
-	conn    *pgxpool.Conn
-	opening []string            // statements that begin the transaction; nil once it has begun
-	writes  []*sqlstore.Request // not sent yet
-	pooled  bool                // a pooler stands in between: nothing may be prepared
+	conn     *pgxpool.Conn
+	pool     *pool
+	opening  []string            // statements that begin the transaction; nil once it has begun
+	writes   []*sqlstore.Request // not sent yet
+	prepared *prepared           // nil where a pooler stands in between: nothing may be prepared
+	limit    time.Duration       // of a pipeline
+	patience time.Duration       // what it may take longer where it waits for locks
 }
 
 // rollbackTimeout bounds what is done for a transaction that nobody waits for any more.
@@ -55,10 +59,16 @@ const commitStatement = "COMMIT"
 
 // send runs requests as one pipeline, at its begin the transaction's begin, at its end its commit.
 func (s *session) send(ctx context.Context, requests []*sqlstore.Request, commit bool) error {
-	conn := s.conn.Conn().PgConn()
-	out := sender{pipeline: conn.StartPipeline(ctx), encoder: encoders.Get().(*encoder)} //nolint:forcetypeassert // its own
-	if !s.pooled {
-		out.prepared = preparedOn(conn)
+	caller := ctx
+	limit := s.limit
+	if slices.ContainsFunc(requests, func(r *sqlstore.Request) bool { return r.Lock == sqlstore.LockWait }) {
+		limit += s.patience
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out := sender{
+		pipeline: s.conn.Conn().PgConn().StartPipeline(ctx), prepared: s.prepared,
+		encoder: encoders.Get().(*encoder), //nolint:forcetypeassert // its own
 	}
 	for _, text := range s.opening {
 		out.plain(text)
@@ -89,17 +99,28 @@ func (s *session) send(ctx context.Context, requests []*sqlstore.Request, commit
 	case err == nil:
 		return nil
 	}
-	failure := classify(operation(requests), err)
-	switch e, answered := errors.AsType[*pgconn.PgError](err); {
+	failure := s.failed(caller, operation(requests), err)
+	switch {
 	case commit && lost(err):
 		failure.Class = rentroll.ClassUnknown
-	case answered && stale(e):
-		_ = s.conn.Conn().Close(ctx) // the next connection prepares anew
-	}
-	if !commit && ctx.Err() != nil {
-		return ctx.Err()
+	case lost(err) && ctx.Err() == nil: // nothing was written, and the next connection may be a good one
+		failure.Class = rentroll.ClassRetry
+	case caller.Err() != nil:
+		return caller.Err()
 	}
 	return failure
+}
+
+// failed says what a failure of a pipeline means, and closes the connections that are no good any more.
+func (s *session) failed(caller context.Context, op string, err error) *rentroll.StoreError {
+	e, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case lost(err) && caller.Err() == nil: // and not because the caller has left
+		s.pool.Reset() // the others were made when this one was, to the same place
+	case answered && (stale(e) || e.Code == readOnly):
+		_ = s.conn.Conn().Close(caller) // the next connection prepares anew, or finds the new primary
+	}
+	return classify(op, err)
 }
 
 // receive takes the answers. It reports whether the transaction was committed.
@@ -134,11 +155,17 @@ func read(result *pgconn.ResultReader, r *sqlstore.Request, row *row) error {
 	for result.NextRow() {
 		row.begin(result.Values())
 		if err := errors.Join(r.Scan(row), row.err); err != nil {
-			return err
+			return &rowError{err}
 		}
 	}
 	return nil
 }
+
+// rowError says that a row was not what it should be.
+type rowError struct{ error }
+
+// Unwrap returns what was wrong.
+func (e *rowError) Unwrap() error { return e.error }
 
 // Rollback ends the transaction without effect.
 func (s *session) Rollback() {
@@ -156,7 +183,7 @@ func (s *session) Rollback() {
 }
 
 func (s *session) release() {
-	s.conn.Release()
+	s.pool.takeBack(s.conn)
 	s.conn = nil
 }
 
@@ -172,8 +199,11 @@ func operation(requests []*sqlstore.Request) string {
 // lost reports whether the connection failed, so that it is not known what the server has done: it did not answer, or
 // its answer was that it ends the connection.
 func lost(err error) bool {
-	e, answered := errors.AsType[*pgconn.PgError](err)
-	return !answered || e.SeverityUnlocalized != "ERROR"
+	if e, answered := errors.AsType[*pgconn.PgError](err); answered {
+		return e.SeverityUnlocalized != "ERROR"
+	}
+	_, read := errors.AsType[*rowError](err)
+	return !read
 }
 
 // classify says what a failure means for the engine.
@@ -184,13 +214,16 @@ func classify(op string, err error) *rentroll.StoreError {
 		return failure
 	}
 	switch {
-	case e.Code == "40001" || e.Code == "40P01" || e.Code == "57P01" || stale(e):
+	case e.Code == "40001" || e.Code == "40P01" || e.Code == readOnly || stale(e):
 		failure.Class = rentroll.ClassRetry
 	case e.Code[:2] == "22" || e.Code[:2] == "23" || e.Code == "42P06" || e.Code == "54000":
 		failure.Class = rentroll.ClassConflict
 	}
 	return failure
 }
+
+// readOnly is what a server answers that was the primary once.
+const readOnly = "25006"
 
 // stale reports whether a statement that was prepared does not fit any more: an upgrade has changed its table, or a
 // pooler has given the connection to somebody else.

@@ -48,6 +48,25 @@ func (s statement) oids() []uint32 {
 type prepared struct {
 	names map[statement]string
 	made  int
+
+	uses, next int // transactions so far, and how many when plans are made anew
+}
+
+// The plans of a connection are made anew after so many transactions, then after twice as many, and so on, at the latest
+// after so many more: a plan that was made when a table had two rows may walk all of it, whatever else is forbidden.
+const (
+	firstPlans = 50
+	mostPlans  = 5000
+)
+
+// outdated reports whether plans are to be made anew.
+func (p *prepared) outdated() bool {
+	p.uses++
+	if p.uses < p.next {
+		return false
+	}
+	p.next += min(p.next, mostPlans)
+	return true
 }
 
 // preparedOn returns what a connection has prepared.
@@ -55,7 +74,7 @@ func preparedOn(conn *pgconn.PgConn) *prepared {
 	const key = "rentroll"
 	known, made := conn.CustomData()[key].(*prepared)
 	if !made {
-		known = &prepared{names: make(map[statement]string)}
+		known = &prepared{names: make(map[statement]string), next: firstPlans}
 		conn.CustomData()[key] = known
 	}
 	return known
