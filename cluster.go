@@ -23,6 +23,7 @@ const (
 type cluster struct {
 	self  Server
 	known atomic.Pointer[peers]
+	mute  atomic.Pointer[time.Time] // since when no announcement has succeeded; nil: the last one has
 }
 
 // peers is what one announcement brought.
@@ -45,7 +46,7 @@ func (c *cluster) peers() peers {
 // think so, or none: work must bear both.
 func (c *cluster) mine(id TenantID) bool {
 	p := c.peers()
-	return int(binary.BigEndian.Uint32(id[12:])%uint32(p.servers)) == p.rank //nolint:gosec // a handful of servers
+	return int(binary.BigEndian.Uint32(id[12:])%uint32(p.servers)) == p.rank
 }
 
 // join makes this server known, once an interval until the engine is closed, and takes its share of the lanes.
@@ -70,9 +71,12 @@ func (c *core) announce() {
 	before := c.opts.Now()
 	now, err := c.store.Announce(ctx, c.cluster.self, serverSilence)
 	if err != nil {
+		began := systemClock()
+		c.cluster.mute.CompareAndSwap(nil, &began)
 		c.opts.Logger.Warn("the server could not make itself known", "error", err)
 		return
 	}
+	c.cluster.mute.Store(nil)
 	c.arrange(peers{servers: max(now.Servers, 1), rank: now.Rank, skew: skew(before, c.opts.Now(), now.Now)})
 }
 
@@ -92,7 +96,7 @@ func skew(before, after, other time.Time) time.Duration {
 func (c *core) arrange(p peers) {
 	old := c.cluster.peers()
 	c.cluster.known.Store(&p)
-	share := int32(max(1, len(c.lanes)/p.servers)) //nolint:gosec // a handful of lanes
+	share := int32(max(1, len(c.lanes)/p.servers))
 	if c.active.Swap(share) != share || old.servers != p.servers {
 		c.opts.Logger.Info("servers came or went", "servers", p.servers, "lanes", share)
 	}
@@ -110,11 +114,16 @@ func (c *core) leave() {
 	}
 }
 
-// Ready reports why this server should get no requests now: the store does not answer, or this server's clock is more
-// than a second off the store's, which would put its runs and events into the wrong periods. nil says that it should.
+// Ready reports why this server should get no requests now: the store does not answer, has taken no writes for some
+// seconds (it is read-only, or its disk is full), or this server's clock is more than a second off the store's, which
+// would put its runs and events into the wrong periods. nil says that it should. Writes are only watched on stores that
+// servers share: from one alone there is nowhere to send requests to instead.
 func (e *Engine) Ready(ctx context.Context) error {
 	if err := e.Ping(ctx); err != nil {
 		return err
+	}
+	if since := e.core.cluster.mute.Load(); since != nil && systemClock().Sub(*since) > serverSilence {
+		return &Error{Code: CodeUnavailable, Message: "the store takes no writes"}
 	}
 	if off := e.core.cluster.peers().skew; off.Abs() > maxClockSkew {
 		return &Error{Code: CodeUnavailable, Message: fmt.Sprintf("this server's clock is %s off the store's", off.Abs().Round(time.Millisecond))}
@@ -135,6 +144,11 @@ func newServer(id ServerID, now time.Time) Server {
 // own clock.
 func newBatchID(ids *rand.ChaCha8) (id BatchID) {
 	_, _ = ids.Read(id[:])
-	binary.BigEndian.PutUint64(id[:], uint64(systemClock().UnixMilli())<<16|uint64(binary.BigEndian.Uint16(id[6:]))) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(id[:], uint64(systemClock().UnixMilli())<<16|uint64(binary.BigEndian.Uint16(id[6:])))
 	return id
+}
+
+// time is when the transaction was named, to the millisecond.
+func (id BatchID) time() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:]) >> 16))
 }

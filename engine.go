@@ -62,7 +62,7 @@ func New(store Store, options *Options) (*Engine, error) {
 		}
 		c.lanes = append(c.lanes, newLane(c, newQueue(opts.TenantQueue, room), seed))
 	}
-	c.active.Store(int32(n)) //nolint:gosec // a handful
+	c.active.Store(int32(n))
 	var id ServerID
 	if err := c.read(id[:]); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 }
 
 func (c *core) laneOf(id TenantID) *lane {
-	return c.lanes[binary.BigEndian.Uint32(id[8:])%uint32(c.active.Load())] //nolint:gosec // at least 1
+	return c.lanes[binary.BigEndian.Uint32(id[8:])%uint32(c.active.Load())]
 }
 
 // view reads one snapshot and returns the store's failures as callers should see them.

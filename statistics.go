@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,8 @@ type statistics struct {
 	denials map[TenantID][]*Denial
 	counts  map[DenialCount]int64
 	touches map[KeyRef]KeyTouch
+
+	unsettled *Statistics // what may have been written; only for flushStatistics, which runs once at a time
 }
 
 // deny counts a refused admission.
@@ -96,17 +99,46 @@ func (c *core) writeStatistics() {
 	}
 }
 
+// settleWithin bounds for how long the store is asked whether statistics were written: far below the time after which
+// it forgets. What is older is lost rather than counted twice.
+const settleWithin = 15 * time.Minute
+
 func (c *core) flushStatistics() {
-	s := c.stats.swap()
+	s := c.stats.unsettled
+	if s != nil && systemClock().Sub(s.ID.time()) < settleWithin && !c.flush(s) {
+		return
+	}
+	s = c.stats.swap()
 	if len(s.Denials)+len(s.Counts)+len(s.Touches) == 0 {
 		return
 	}
+	var seed [32]byte
+	if c.read(seed[:]) != nil {
+		c.stats.restore(s)
+		return
+	}
+	s.ID = newBatchID(rand.NewChaCha8(seed))
+	c.flush(s)
+}
+
+// flush writes statistics, or keeps them: under their name where they may have been written, which the next try finds
+// out, and with what comes meanwhile where they were not.
+func (c *core) flush(s *Statistics) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
 	defer cancel()
-	if err := c.store.WriteStatistics(ctx, s); err != nil {
+	again := c.stats.unsettled == s
+	err := c.store.WriteStatistics(ctx, s)
+	switch {
+	case err == nil:
+		c.stats.unsettled = nil
+		return true
+	case again || classOf(err) == ClassUnknown && isUnavailable(err):
+		c.stats.unsettled = s
+	default:
 		c.stats.restore(s)
-		c.opts.Logger.Error("statistics could not be written; they are kept for the next try", "error", err)
 	}
+	c.opts.Logger.Error("statistics could not be written; they are kept for the next try", "error", err)
+	return false
 }
 
 // noteDenial counts a refused admission of a run.

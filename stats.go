@@ -47,6 +47,7 @@ type KeyTouch struct {
 
 // Statistics is what is counted off the path of admissions and written in batches.
 type Statistics struct {
+	ID      BatchID   // of their writing; zero: they are not written again
 	Denials []*Denial // oldest first; the store keeps the last KeptDenials of each tenant
 	Counts  map[DenialCount]int64
 	Touches map[KeyRef]KeyTouch

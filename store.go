@@ -42,7 +42,8 @@ type Store interface {
 	Withdraw(ctx context.Context, id ServerID) error
 
 	// WriteStatistics adds to what is counted off the path of admissions, all of it or nothing. It holds no account, and
-	// never overwrites what a transaction writes, nor the other way around.
+	// never overwrites what a transaction writes, nor the other way around. After ClassUnknown the same statistics may be
+	// written again: what was written under their ID counts once.
 	WriteStatistics(ctx context.Context, s *Statistics) error
 
 	// Close waits for open transactions and snapshots; what begins meanwhile and later is ClassUnavailable. Closing

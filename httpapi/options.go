@@ -18,7 +18,7 @@ type Options struct {
 	// Timeout bounds how long a request may wait for the engine; then it is answered 503. 0 is 30 seconds.
 	Timeout time.Duration
 
-	// Ready says whether the server should get traffic, for /readyz. nil asks the store for a sign of life.
+	// Ready says whether the server should get traffic, for /readyz. nil is Engine.Ready.
 	Ready func(ctx context.Context) error
 
 	// Version is shown in the OpenAPI document, at /livez and in the metrics. "" is "dev".

@@ -38,7 +38,7 @@ func New(engine *rentroll.Engine, options *Options) http.Handler {
 func newServer(engine *rentroll.Engine, options *Options) *server {
 	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux()}
 	if s.opts.Ready == nil {
-		s.opts.Ready = engine.Ping
+		s.opts.Ready = engine.Ready
 	}
 	s.metrics = newMetrics(engine, s.opts.Version)
 	s.api = newAPI(s)

@@ -8,7 +8,7 @@ import (
 	"github.com/rentroll/rentroll/internal/sqlstore"
 )
 
-// texts keeps the bulk form of each statement; there are as many as statements.
+// texts keeps the bulk forms of each statement.
 var texts = struct {
 	sync.RWMutex
 
@@ -16,21 +16,24 @@ var texts = struct {
 }{of: make(map[textKey]string)}
 
 type textKey struct {
-	stmt *sqlstore.Stmt
-	lock sqlstore.Lock
+	stmt    *sqlstore.Stmt
+	lock    sqlstore.Lock
+	omitted mask
 }
 
-func bulkSQL(s *sqlstore.Stmt, lock sqlstore.Lock) string {
+// bulkSQL is the form for many rows, without the columns that are omitted because they are NULL in all of them.
+func bulkSQL(s *sqlstore.Stmt, lock sqlstore.Lock, omitted mask) string {
+	key := textKey{s, lock, omitted}
 	texts.RLock()
-	text, known := texts.of[textKey{s, lock}]
+	text, known := texts.of[key]
 	texts.RUnlock()
 	if known {
 		return text
 	}
-	text = bulkText(s.Bulk, lock)
+	text = bulkText(s.Bulk, lock, omitted)
 	texts.Lock()
 	defer texts.Unlock()
-	texts.of[textKey{s, lock}] = text
+	texts.of[key] = text
 	return text
 }
 
@@ -43,15 +46,24 @@ func rowSQL(s *sqlstore.Stmt, lock sqlstore.Lock) string {
 }
 
 // bulkText writes an operation on many rows as one statement over an array a column.
-func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock) string {
-	columns := argumentsOf(b)
-	names, given := make([]string, len(columns)), make([]string, len(columns))
-	for i, c := range columns {
-		names[i], given[i] = c.Name, fmt.Sprintf("$%d::%s[]", i+1, types[c.Kind].name)
+func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock, omitted mask) string {
+	var names, given []string
+	for i, c := range argumentsOf(b) {
+		if !omitted.has(i) {
+			names = append(names, c.Name)
+			given = append(given, fmt.Sprintf("$%d::%s[]", len(given)+1, types[c.Kind].name))
+		}
 	}
 	list := strings.Join(names, ", ")
 	from := "unnest(" + strings.Join(given, ", ") + ") AS given(" + list + ")"
-	matches := func(i int) string { return fmt.Sprintf("%s.%s = given.%s", b.Table, names[i], names[i]) }
+	// The first column is compared by something that is no equality to the planner: else it could begin with the table,
+	// where it believes that to have a row or two, and walk all of it when it has grown.
+	matches := func(i int) string {
+		if i == 0 {
+			return fmt.Sprintf("%s.%s = ANY (ARRAY[given.%s])", b.Table, names[0], names[0])
+		}
+		return fmt.Sprintf("%s.%s = given.%s", b.Table, names[i], names[i])
+	}
 	join := func(low, high int, separator string, each func(int) string) string {
 		var parts []string
 		for i := low; i < high; i++ {

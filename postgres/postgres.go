@@ -7,6 +7,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -110,7 +112,6 @@ func Open(ctx context.Context, url string, options *Options) (rentroll.Store, er
 	if err != nil {
 		return nil, fmt.Errorf("postgres: the database URL is not valid: %w", err)
 	}
-	configure(config.ConnConfig, opts)
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
@@ -123,14 +124,19 @@ func Open(ctx context.Context, url string, options *Options) (rentroll.Store, er
 	config.ConnConfig.DialFunc = (&net.Dialer{ // a machine that vanished does not say so
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 3 * time.Second, Count: 3},
 	}).DialContext
-	if err := migrate(ctx, config.ConnConfig, opts); err != nil {
-		return nil, err
+	migrating := config.ConnConfig.Copy()
+	if !opts.Pooled {
+		maps.Copy(config.ConnConfig.RuntimeParams, parameters(opts))
 	}
 	d, err := connect(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.check(ctx); err != nil {
+	err = d.check(ctx) // before anything is made, perhaps in the wrong place
+	if err == nil {
+		err = migrate(ctx, migrating, opts)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return sqlstore.New(d), nil
@@ -138,9 +144,12 @@ func Open(ctx context.Context, url string, options *Options) (rentroll.Store, er
 
 // connect makes the pools. They open connections when they are needed.
 func connect(ctx context.Context, config *pgxpool.Config, opts Options) (*database, error) {
-	d := &database{opts: opts, setup: setup(opts)}
+	d := &database{opts: opts}
+	if opts.Pooled {
+		d.setup = setting(parameters(opts))
+	}
 	var err error
-	writing := int32(opts.Lanes) + beside //nolint:gosec // a handful
+	writing := int32(opts.Lanes) + beside
 	if d.writing, err = newPool(ctx, config, writing); err != nil {
 		return nil, err
 	}
@@ -189,19 +198,21 @@ func (p *pool) takeBack(conn *pgxpool.Conn) {
 }
 
 // migrate brings the schema up to date, through a connection of its own and under a lock that is a row in a table: it
-// needs no session, and ends by itself when its holder dies.
+// needs no session, and ends by itself when its holder dies. Statements may take as long as they need and are planned as
+// the server does by itself; only for the lock of a table they do not wait for long, since all others wait behind them.
 func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err error) {
-	config = config.Copy()
+	settings := map[string]string{"search_path": opts.Schema, "lock_timeout": milliseconds(opts.LockTimeout)}
+	opening := ""
+	if opts.Pooled {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing may be prepared
+		opening = setting(settings)
+	} else {
+		maps.Copy(config.RuntimeParams, settings)
+	}
 	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(2)
-	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
-	// looks again.
-	create := "CREATE SCHEMA IF NOT EXISTS " + opts.Schema //nolint:gosec // a checked name
-	if _, err = db.ExecContext(ctx, create); err != nil && classify("", err).Class == rentroll.ClassConflict {
-		_, err = db.ExecContext(ctx, create)
-	}
-	if err != nil {
+	if err := createSchema(ctx, db, opts.Schema); err != nil {
 		return fmt.Errorf("postgres: making the schema %s: %w", opts.Schema, err)
 	}
 	// The names are qualified, because behind a pooler a connection has no search path.
@@ -211,7 +222,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 		return fmt.Errorf("postgres: %w", err)
 	}
 	m := sqlstore.Migrator{
-		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Opening: setup(opts),
+		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Opening: opening,
 		Table: opts.Schema + "." + goose.DefaultTablename, Options: []goose.ProviderOption{goose.WithLocker(locker)},
 	}
 	if err := m.Migrate(ctx, db); err != nil {
@@ -220,26 +231,32 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 	return nil
 }
 
+// createSchema makes the schema where there is none: to ask for it takes a right that who only uses it need not have.
+func createSchema(ctx context.Context, db *sql.DB, name string) error {
+	found := 0
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM pg_namespace WHERE nspname = $1", name).Scan(&found); err != nil || found > 0 {
+		return err
+	}
+	// Two servers that make the same schema at once may both find it missing; the one that comes second is told so and
+	// looks again.
+	create := "CREATE SCHEMA IF NOT EXISTS " + name //nolint:gosec // a checked name
+	_, err := db.ExecContext(ctx, create)
+	if err != nil && classify("", err).Class == rentroll.ClassConflict {
+		_, err = db.ExecContext(ctx, create)
+	}
+	return err
+}
+
 // database is the dialect of sqlstore for one PostgreSQL database.
 type database struct {
 	writing, reading *pool
 	opts             Options
-	setup            string
+	setup            string // what a transaction begins with behind a pooler
 }
 
-// configure sets what every connection needs: where the tables are, and how long it may wait and be silent, so that a
-// server that died holds no lock for long.
-func configure(config *pgx.ConnConfig, o Options) {
-	if o.Pooled {
-		config.DefaultQueryExecMode = pgx.QueryExecModeExec // of the migrations; all else says its types itself
-		return
-	}
-	maps.Copy(config.RuntimeParams, parameters(o))
-}
-
-// parameters are the settings of a connection or, behind a pooler, of a transaction.
+// parameters are the settings of a connection or, behind a pooler, of a transaction: where the tables are, and how long
+// it may wait and be silent, so that a server that died holds no lock for long.
 func parameters(o Options) map[string]string {
-	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	return map[string]string{
 		"search_path": o.Schema, "lock_timeout": milliseconds(o.LockTimeout),
 		"statement_timeout": milliseconds(o.LockTimeout + statementBeyond), "idle_in_transaction_session_timeout": milliseconds(silenceTimeout),
@@ -248,17 +265,16 @@ func parameters(o Options) map[string]string {
 		// what every statement here is made for, and stays good; without this a plan of an empty table reads all of it
 		// when it has a million rows. "off" makes dear and does not forbid.
 		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_bitmapscan": "off",
-		"enable_sort": "off", "enable_material": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
+		"enable_sort": "off", "enable_material": "off", "max_parallel_workers_per_gather": "0", "jit": "off", "plan_cache_mode": "force_generic_plan",
 	}
 }
 
-// setup returns the statement by which a transaction sets the parameters for itself; "" where its connection has them.
-func setup(o Options) string {
-	if !o.Pooled {
-		return ""
-	}
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// setting is the statement by which a transaction sets parameters for itself.
+func setting(parameters map[string]string) string {
 	var calls []string
-	for name, value := range parameters(o) {
+	for name, value := range parameters {
 		calls = append(calls, fmt.Sprintf("set_config(%s, %s, true)", quoted(name), quoted(value)))
 	}
 	slices.Sort(calls)
@@ -266,19 +282,21 @@ func setup(o Options) string {
 }
 
 var serverSettings = &sqlstore.Stmt{SQL: `SELECT current_setting('server_version_num')::int, current_setting('fsync'),
-	current_setting('synchronous_commit'), COALESCE(current_schema(), '')`}
+	current_setting('synchronous_commit'), current_setting('search_path'),
+	CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' THEN 1 ELSE 0 END`}
 
-// check refuses a server that is too old or does not keep what it commits.
+// check refuses a server that is too old, takes no writes or does not keep what it commits, and connections that do not keep their
+// settings.
 func (d *database) check(ctx context.Context) error {
-	var version int64
-	var fsync, commit, schema string
+	var version, readOnly int64
+	var fsync, commit, path string
 	session, err := d.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("postgres: %w", err)
 	}
 	defer session.Rollback()
 	err = session.Run(ctx, &sqlstore.Request{Stmt: serverSettings, Rows: 1, Bind: func(int, sqlstore.Args) {}, Scan: func(row sqlstore.Row) error {
-		version, fsync, commit, schema = row.Int(), row.Text(), row.Text(), row.Text()
+		version, fsync, commit, path, readOnly = row.Int(), row.Text(), row.Text(), row.Text(), row.Int()
 		return nil
 	}})
 	switch {
@@ -286,8 +304,10 @@ func (d *database) check(ctx context.Context) error {
 		return fmt.Errorf("postgres: %w", err)
 	case version < oldestServer:
 		return fmt.Errorf("postgres: the server is version %d; PostgreSQL 15 or newer is needed", version/10000)
-	case schema != d.opts.Schema:
-		return fmt.Errorf("postgres: connections use the schema %q and not %q: does a pooler stand in between? Then say so", schema, d.opts.Schema)
+	case readOnly != 0:
+		return errors.New("postgres: the server is read-only: a standby, or set to be so")
+	case path != d.opts.Schema:
+		return fmt.Errorf("postgres: connections look into %s and not into the schema %s: does a pooler stand in between? Then say so", path, d.opts.Schema)
 	case !d.opts.AllowUnsafe && (fsync == "off" || commit == "off"):
 		return fmt.Errorf("postgres: the server may lose what it commits (fsync=%s, synchronous_commit=%s); switch them on, or allow it", fsync, commit)
 	}
@@ -345,9 +365,31 @@ func (d *database) begin(ctx context.Context, pool *pool, begin string) (*sessio
 	return s, nil
 }
 
-// Close closes all connections.
+// Close closes all connections. It waits until they were given back, but for dead ones only briefly: their ends may
+// take a quarter of a minute, and nobody needs to see them.
 func (d *database) Close() error {
-	d.writing.Close()
-	d.reading.Close()
+	var group sync.WaitGroup
+	for _, p := range []*pool{d.writing, d.reading} {
+		group.Go(p.close)
+	}
+	group.Wait()
 	return nil
+}
+
+func (p *pool) close() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.Close()
+	}()
+	for range cap(p.lent) {
+		p.lent <- struct{}{}
+	}
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
+	for range cap(p.lent) {
+		<-p.lent // who asks now is told that the pool is closed
+	}
 }

@@ -28,9 +28,9 @@ func (r *row) Int() int64 {
 	case 0:
 		return 0
 	case 8:
-		return int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // its bits
+		return int64(binary.BigEndian.Uint64(raw))
 	case 4:
-		return int64(int32(binary.BigEndian.Uint32(raw))) //nolint:gosec // its bits
+		return int64(int32(binary.BigEndian.Uint32(raw)))
 	default:
 		r.fail(fmt.Errorf("a number of %d bytes", len(raw)))
 		return 0

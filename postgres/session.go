@@ -68,7 +68,7 @@ func (s *session) send(ctx context.Context, requests []*sqlstore.Request, commit
 	defer cancel()
 	out := sender{
 		pipeline: s.conn.Conn().PgConn().StartPipeline(ctx), prepared: s.prepared,
-		encoder: encoders.Get().(*encoder), //nolint:forcetypeassert // its own
+		encoder: encoders.Get().(*encoder), //nolint:errcheck,forcetypeassert // its own
 	}
 	for _, text := range s.opening {
 		out.plain(text)

@@ -95,8 +95,8 @@ type encoder struct {
 type column struct {
 	data  []byte
 	oid   uint32
-	null  bool // of a value: it is NULL; of an array: it has NULLs
-	count int
+	count int // how many values
+	nulls int // how many of them are NULL
 }
 
 // begin starts a statement.
@@ -135,19 +135,19 @@ func (e *encoder) column(kind sqlstore.Kind, size int) *column {
 	e.grow(e.next)
 	c := &e.columns[e.next]
 	e.next++
+	c.count++
 	if !e.arrays {
 		c.oid = types[kind].oid
 		return c
 	}
-	c.count++
-	c.data = binary.BigEndian.AppendUint32(c.data, uint32(size)) //nolint:gosec // of one value: validated to be small
+	c.data = binary.BigEndian.AppendUint32(c.data, uint32(size))
 	return c
 }
 
 // Int takes a number.
 func (e *encoder) Int(n int64) {
 	c := e.column(sqlstore.Int, 8)
-	c.data = binary.BigEndian.AppendUint64(c.data, uint64(n)) //nolint:gosec // its bits
+	c.data = binary.BigEndian.AppendUint64(c.data, uint64(n))
 }
 
 // Text takes text.
@@ -173,9 +173,9 @@ func (e *encoder) Null() {
 	e.grow(e.next)
 	c := &e.columns[e.next]
 	e.next++
-	c.null = true
+	c.count++
+	c.nulls++
 	if e.arrays {
-		c.count++
 		c.data = append(c.data, 0xff, 0xff, 0xff, 0xff)
 	}
 }
@@ -186,17 +186,34 @@ const arrayHeader = 20
 
 var emptyHeader [arrayHeader]byte
 
-// arguments returns the parameters and their types.
-func (e *encoder) arguments(n int) (values [][]byte, oids string) {
+// empty returns which columns hold nothing but NULLs.
+func (e *encoder) empty() (m mask) {
+	for i := range e.columns {
+		if c := &e.columns[i]; c.nulls > 0 && c.nulls == c.count {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+// mask is a set of columns.
+type mask uint64
+
+func (m mask) has(i int) bool { return m>>i&1 == 1 }
+
+// arguments returns the parameters and their types, but for those of columns that the statement omits.
+func (e *encoder) arguments(n int, omitted mask) (values [][]byte, oids string) {
 	e.values, e.types = e.values[:0], e.types[:0]
 	for i := range e.columns[:n] {
 		c := &e.columns[i]
 		oid := c.oid
 		switch {
+		case omitted.has(i):
+			continue
 		case e.arrays:
 			c.finish()
 			oid = arrayOf(oid)
-		case c.null:
+		case c.nulls > 0:
 			e.values = append(e.values, nil)
 			e.types = binary.BigEndian.AppendUint32(e.types, oid) // 0 where only the server knows
 			continue
@@ -222,10 +239,10 @@ func arrayOf(oid uint32) uint32 {
 func (c *column) finish() {
 	h := c.data[:arrayHeader]
 	nulls := uint32(0)
-	if c.null {
+	if c.nulls > 0 {
 		nulls = 1
 	}
-	for i, v := range []uint32{1, nulls, c.oid, uint32(c.count), 1} { //nolint:gosec // at most a batch's rows
+	for i, v := range []uint32{1, nulls, c.oid, uint32(c.count), 1} {
 		binary.BigEndian.PutUint32(h[4*i:], v)
 	}
 }
@@ -262,7 +279,11 @@ func (s *sender) request(r *sqlstore.Request) {
 			s.encoder.next = 0
 			r.Bind(i, s.encoder)
 		}
-		s.send(r, bulkSQL(r.Stmt, r.Lock), len(columns))
+		var omitted mask
+		if b.Op == sqlstore.OpInsert { // of a run's columns half are written when it ends
+			omitted = s.encoder.empty()
+		}
+		s.send(r, bulkSQL(r.Stmt, r.Lock, omitted), len(columns), omitted)
 		return
 	}
 	for i := range r.Rows {
@@ -271,7 +292,7 @@ func (s *sender) request(r *sqlstore.Request) {
 			s.encoder.typesOf(argumentsOf(r.Stmt.Bulk))
 		}
 		r.Bind(i, s.encoder)
-		s.send(r, rowSQL(r.Stmt, r.Lock), s.encoder.next)
+		s.send(r, rowSQL(r.Stmt, r.Lock), s.encoder.next, 0)
 	}
 }
 
@@ -279,8 +300,8 @@ func (s *sender) request(r *sqlstore.Request) {
 const fewRows = 1
 
 // send sends a statement with the arguments that the encoder holds, prepared if that may be.
-func (s *sender) send(r *sqlstore.Request, text string, arguments int) {
-	values, oids := s.encoder.arguments(arguments)
+func (s *sender) send(r *sqlstore.Request, text string, arguments int, omitted mask) {
+	values, oids := s.encoder.arguments(arguments, omitted)
 	st := statement{text, oids}
 	if s.prepared == nil {
 		s.pipeline.SendQueryParams(text, values, st.oids(), binaryFormat, binaryFormat)

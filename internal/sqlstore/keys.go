@@ -121,7 +121,9 @@ var operatorKeys = prepare(table[rentroll.OperatorKeyID, rentroll.OperatorKey]{
 const expiring = "WHERE api_keys.tenant_id = $1 AND api_keys.status = 'active' AND api_keys.expires_at IS NOT NULL"
 
 var (
-	keyByHash         = keys.query("WHERE api_keys.tenant_id = $1 AND api_keys.hash = $2")
+	// In order of the hash only the index on it will do; the primary key would else seem as good for a tenant of one key.
+	keyByHash = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.hash >= $2 AND api_keys.hash <= $2
+		ORDER BY api_keys.hash`)
 	operatorKeyByHash = operatorKeys.query("WHERE hash = $1")
 	countOperatorKeys = &Stmt{SQL: "SELECT COUNT(*) FROM operator_keys"}
 	overdueKeys       = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")

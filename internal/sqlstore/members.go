@@ -58,7 +58,7 @@ var (
 	listUsers         = users.query("WHERE id < $1 ORDER BY id DESC LIMIT $2")
 	listUsersByEmail  = users.query("WHERE email = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
 	listMembers       = members.query("WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-	membershipsOfUser = members.query("WHERE user_id = $1")
+	membershipsOfUser = members.query("WHERE user_id = $1 AND role <> ''") // the index's condition
 )
 
 // askMemberships loads all memberships of users.

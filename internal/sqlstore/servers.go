@@ -59,7 +59,7 @@ func (s *Store) Announce(ctx context.Context, server rentroll.Server, silence ti
 			&Request{Stmt: s.presence.forget, Rows: 1, Bind: func(_ int, a Args) { a.Int(max(silence, time.Hour).Microseconds()) }},
 			&Request{Stmt: removeBatches, Rows: 1, Bind: func(_ int, a Args) {
 				var oldest rentroll.BatchID
-				binary.BigEndian.PutUint64(oldest[:], uint64(c.Now.Add(-keptBatches).UnixMilli())<<16) //nolint:gosec // after 1970
+				binary.BigEndian.PutUint64(oldest[:], uint64(c.Now.Add(-keptBatches).UnixMilli())<<16)
 				a.ID(oldest)
 			}},
 		)

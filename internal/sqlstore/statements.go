@@ -5,7 +5,7 @@ import "maps"
 // Statements returns every statement of the core by its name, for tests that look at how a database carries them out.
 func Statements() map[string]*Stmt {
 	all := map[string]*Stmt{
-		"addBatch": addBatch, "findBatch": findBatch,
+		"addBatch": addBatch, "nameBatch": nameBatch, "findBatch": findBatch, "removeBatches": removeBatches,
 		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants,
 		"userByEmail": userByEmail, "listUsers": listUsers, "listUsersByEmail": listUsersByEmail,
 		"listMembers": listMembers, "membershipsOfUser": membershipsOfUser,

@@ -57,6 +57,7 @@ func (s *Store) View(ctx context.Context, read func(rentroll.Reader) error) erro
 var (
 	findBatch = &Stmt{SQL: "SELECT id FROM batches WHERE id = $1"}
 	addBatch  = &Stmt{SQL: "INSERT INTO batches (id) VALUES ($1)"}
+	nameBatch = &Stmt{SQL: "INSERT INTO batches (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id"}
 )
 
 // Committed says whether a transaction was committed. Locking its accounts waits for its end.
@@ -87,6 +88,17 @@ func (s *Store) WriteStatistics(ctx context.Context, stats *rentroll.Statistics)
 		return err
 	}
 	defer session.Rollback()
+	if s.dialect.Remote() && stats.ID != (rentroll.BatchID{}) {
+		written := true
+		err := session.Run(ctx, &Request{ // which waits for the end of one that writes the same
+			Stmt: nameBatch, Rows: 1,
+			Bind: func(_ int, a Args) { a.ID(stats.ID) },
+			Scan: func(Row) error { written = false; return nil },
+		})
+		if err != nil || written {
+			return err
+		}
+	}
 	if err := session.Run(ctx, statistics(stats)...); err != nil {
 		return err
 	}

@@ -215,12 +215,13 @@ func (r *reader) ListPlans(ctx context.Context) (out []*rentroll.Plan, err error
 	return out, err
 }
 
-// listTenants walks the primary key backwards, of either table: so both are bounded. An empty text asks for no filter.
+// listTenants walks the primary key backwards. An empty text asks for no filter. Each tenant has an account: the join is a
+// left one so that no planner begins with the accounts, of which nothing says where the page ends.
 var listTenants = &Stmt{SQL: "SELECT " +
 	list(profiles.columns, ", ", func(_ int, c Column) string { return "tenants." + c.Name }) + ", " +
 	list(accounts.columns, ", ", func(_ int, c Column) string { return "accounts." + c.Name }) + `
-	FROM tenants JOIN accounts ON accounts.tenant_id = tenants.tenant_id
-	WHERE tenants.tenant_id < $1 AND accounts.tenant_id < $1
+	FROM tenants LEFT JOIN accounts ON accounts.tenant_id = tenants.tenant_id
+	WHERE tenants.tenant_id < $1
 	AND ($2 = '' OR accounts.status = $2) AND ($3 = '' OR accounts.plan = $3)
 	AND ($4 = '' OR tenants.search LIKE $4 ESCAPE '!')
 	ORDER BY tenants.tenant_id DESC LIMIT $5`}

@@ -1,0 +1,262 @@
+package postgres_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rentroll/rentroll/internal/sqlstore"
+	"github.com/rentroll/rentroll/postgres"
+)
+
+// ask is one call of a statement.
+type ask struct {
+	name  string // of the statement
+	what  string // how it is asked
+	table string // that it changes; "" for a reading statement without Bulk
+	sent  postgres.Sent
+	rows  int  // how many rows it needs to look at
+	alone bool // whether it is about one tenant
+}
+
+// whose stands for the tenant that is asked for.
+type whose struct{}
+
+// last is behind all ids.
+var last = [16]byte{0xff}
+
+// parameters has the arguments of the statements that are written by hand, and how many rows they need to look at: as
+// many as they return or add up, for the big tenant.
+var parameters = map[string]struct {
+	rows int
+	args []any
+}{
+	"addBatch":          {0, []any{last}},
+	"nameBatch":         {0, []any{[16]byte{0xfe}}},
+	"findBatch":         {1, []any{uid(150)}},
+	"removeBatches":     {100, []any{uid(101)}},
+	"planInUse":         {0, []any{"nobody's"}},
+	"listOverdue":       {256, []any{uid(150), 1 << 40, 256}},
+	"listPlans":         {20, nil},
+	"listTenants":       {201, []any{uid(9000), "", "", "", 201}},
+	"userByEmail":       {1, []any{"user9000@example.com"}},
+	"listUsers":         {201, []any{uid(9000), 201}},
+	"listUsersByEmail":  {51, []any{"shared@example.com", last, 51}},
+	"listMembers":       {201, []any{whose{}, uid(9000), 201}},
+	"membershipsOfUser": {1, []any{uid(9001)}},
+	"keyByHash":         {1, []any{whose{}, hash(9001)}},
+	"overdueKeys":       {501, []any{whose{}, 501}},
+	"countExpiredKeys":  {200, []any{whose{}, 9000}},
+	"listKeys":          {201, []any{whose{}, uid(9000), 201}},
+	"listActiveKeys":    {2 * 201, []any{whose{}, uid(9000), 201, 1 << 40}}, // a third is not active
+	"addKeyUse":         {1, []any{whose{}, uid(9001), 1, 1}},
+	"operatorKeyByHash": {1, []any{hash(7)}},
+	"countOperatorKeys": {20, nil},
+	"overdueRuns":       {501, []any{whose{}, 501}},
+	"countOverdueRuns":  {1000, []any{whose{}, 9000}},
+	"listRuns":          {201, []any{whose{}, uid(9000), 201}},
+	"filterRuns":        {5000, []any{whose{}, uid(9000), 201, 5000, 4, ""}},
+	"filterRunsOf":      {5000, []any{whose{}, uid(9000), 201, 5000, 0, "", uid(7)}},
+	"lastScanned":       {5001, []any{whose{}, uid(9000), 4999}},
+	"loadPayload":       {1, []any{whose{}, uid(9001)}},
+	"listWorkers":       {9000, []any{whose{}}},
+	"listMeters":        {9000, []any{whose{}}},
+	"sumRollups":        {1000, []any{whose{}, 100, 150}},
+	"sumEvents":         {900, []any{whose{}, 8000, 9000}},
+	"listAudit":         {201, []any{whose{}, 9000, 201}},
+	"listDenials":       {201, []any{whose{}, last, 201}},
+	"trimDenials":       {100, []any{whose{}, 50}},
+}
+
+// uid and hash are the functions of that name in the database.
+func uid(n int) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[8:], uint64(n))
+	return id
+}
+
+func hash(n int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 24, 32), uint64(n)) }
+
+// asks returns all that is asked: each statement for a tenant with few rows and for the big one, and those on many rows
+// for a row each of many tenants, for many rows of the big tenant, and for one row.
+func (p *planTest) asks() (out []ask) {
+	p.Helper()
+	conn := p.connect()
+	statements := sqlstore.Statements()
+	for _, name := range slices.Sorted(maps.Keys(statements)) {
+		stmt := statements[name]
+		if stmt.Bulk != nil {
+			out = append(out, p.asksOfMany(conn, name, stmt)...)
+			continue
+		}
+		with, known := parameters[name]
+		if !known {
+			p.Errorf("%s has no parameters: add some to the list in this file", name)
+			continue
+		}
+		for _, tenant := range []int{7, bigTenant} {
+			args := slices.Clone(with.args)
+			for i, v := range args {
+				if v == (whose{}) {
+					args[i] = uid(tenant)
+				}
+			}
+			out = append(out, ask{
+				name: name, what: fmt.Sprintf("for tenant %d", tenant), rows: with.rows,
+				sent: p.send(stmt, [][]any{args}, sqlstore.LockNone), alone: slices.Contains(with.args, any(whose{})),
+			})
+		}
+	}
+	return out
+}
+
+// asksOfMany asks a statement on many rows.
+func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) (out []ask) {
+	p.Helper()
+	locks := []sqlstore.Lock{sqlstore.LockNone}
+	if name == "accounts.find" {
+		locks = append(locks, sqlstore.LockWait, sqlstore.LockSkip)
+	}
+	many, big := sampleQueries(stmt.Bulk)
+	for _, sample := range []struct {
+		what, query string
+		rows        int
+	}{
+		{"of many tenants", many, 256},
+		{"of the big tenant", big, 2000},
+		{"of the big tenant", big, 1},
+	} {
+		rows := p.sample(conn, sample.query+fmt.Sprint(" LIMIT ", sample.rows))
+		if len(rows) == 0 {
+			rows = slices.Repeat([][]any{blank(stmt.Bulk)}, sample.rows)
+		}
+		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd {
+			rows = fresh(stmt.Bulk, rows, sample.rows)
+		}
+		tenants := make(map[any]bool)
+		for _, row := range rows {
+			tenants[row[0]] = true
+		}
+		for _, lock := range locks {
+			out = append(out, ask{
+				name: name, what: fmt.Sprintf("for %d rows %s, lock %d", len(rows), sample.what, lock), table: stmt.Bulk.Table,
+				sent: p.send(stmt, rows, lock), rows: len(rows),
+				alone: stmt.Bulk.Columns[0].Name == "tenant_id" && len(tenants) == 1,
+			})
+		}
+	}
+	return out
+}
+
+// sampleQueries read rows that a statement may ask for.
+func sampleQueries(b *sqlstore.Bulk) (many, big string) {
+	var names []string
+	for _, c := range argumentsOf(b) {
+		names = append(names, "f."+c.Name)
+	}
+	list := strings.Join(names, ", ") + " FROM " + b.Table + " AS f"
+	switch {
+	case b.Table == "accounts": // those that nothing refers to
+		list += " WHERE f.tenant_id >= uid(2000) AND NOT EXISTS (SELECT FROM api_keys AS k WHERE k.tenant_id = f.tenant_id)"
+		return "SELECT " + list, "SELECT " + list
+	case names[0] != "f.tenant_id" || b.Keys == 1:
+		return "SELECT " + list, "SELECT " + list
+	}
+	return "SELECT DISTINCT ON (f.tenant_id) " + list + " WHERE f.tenant_id <= uid(256)", fmt.Sprintf("SELECT %s WHERE f.tenant_id = uid(%d)", list, bigTenant)
+}
+
+func (p *planTest) sample(conn *pgx.Conn, query string) [][]any {
+	p.Helper()
+	rows, err := conn.Query(p.Context(), query)
+	if err != nil {
+		p.Fatalf("%s: %v", query, err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
+	if err != nil {
+		p.Fatalf("%s: %v", query, err)
+	}
+	return found
+}
+
+// blank is a row to ask for before there are any.
+func blank(b *sqlstore.Bulk) (row []any) {
+	for _, c := range argumentsOf(b) {
+		row = append(row, map[sqlstore.Kind]any{sqlstore.ID: uid(1), sqlstore.Text: "text", sqlstore.Bytes: hash(1), sqlstore.Int: 1}[c.Kind])
+	}
+	return row
+}
+
+// argumentsOf returns the columns that are given for a row.
+func argumentsOf(b *sqlstore.Bulk) []sqlstore.Column {
+	if b.Op == sqlstore.OpSelect || b.Op == sqlstore.OpDelete {
+		return b.Columns[:b.Keys]
+	}
+	return b.Columns
+}
+
+// fresh makes rows that are not there yet of rows that are; where rows are added to, every second stays as it is.
+func fresh(b *sqlstore.Bulk, rows [][]any, want int) (out [][]any) {
+	for i := range want {
+		row := slices.Clone(rows[i%len(rows)])
+		out = append(out, row)
+		if b.Op == sqlstore.OpAdd && i%2 == 0 && i < len(rows) {
+			continue
+		}
+		for j, c := range b.Columns {
+			isKey := j < b.Keys
+			switch v := row[j].(type) {
+			case [16]byte:
+				if c.Name != "tenant_id" || b.Keys == 1 {
+					row[j] = uid(1<<40 + i)
+				}
+			case []byte:
+				row[j] = hash(1<<40 + i)
+			case string:
+				if isKey {
+					row[j] = fmt.Sprintf("%s-new-%d", v, i)
+				}
+			case int64:
+				if isKey {
+					row[j] = v + 1<<40 + int64(i)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// send returns what a store sends to the server for rows of arguments.
+func (p *planTest) send(stmt *sqlstore.Stmt, rows [][]any, lock sqlstore.Lock) postgres.Sent {
+	p.Helper()
+	sent, err := postgres.Send(&sqlstore.Request{Stmt: stmt, Rows: len(rows), Lock: lock, Bind: func(i int, a sqlstore.Args) {
+		for _, v := range rows[i] {
+			bind(a, v)
+		}
+	}})
+	if err != nil {
+		p.Fatalf("%s: %v", stmt.SQL, err)
+	}
+	return sent
+}
+
+func bind(a sqlstore.Args, v any) {
+	switch v := v.(type) {
+	case nil:
+		a.Null()
+	case int:
+		a.Int(int64(v))
+	case int64:
+		a.Int(v)
+	case string:
+		a.Text(v)
+	case []byte:
+		a.Bytes(v)
+	case [16]byte:
+		a.ID(v)
+	default:
+		panic(fmt.Sprintf("no argument of a statement: %T", v))
+	}
+}
