@@ -10,11 +10,14 @@ TESTFLAGS ?=
 # The time of each fuzz target; FUZZBUDGET, in seconds, bounds the sum of all (0: no bound).
 FUZZTIME ?= 10s
 FUZZBUDGET ?= 0
+# Where make cluster listens (empty: 8080).
+PORT ?=
 # Which benchmarks, and how long each.
 BENCH ?= .
 BENCHTIME ?= 0.3s
-# How long the long simulation goes on, and where from (empty: a new seed, which is printed).
+# How long the long simulation and the chaos go on, and where from (empty: a new seed, which is printed).
 SIMTIME ?= 10m
+CHAOSTIME ?= 3m
 SEED ?=
 
 # Built once, by the Go that is to read the code: a linter built by an older one refuses it.
@@ -36,6 +39,10 @@ build: ## Compile everything and make the binary ./rentroll, without cgo
 .PHONY: run
 run: ## Start a server with a demonstration platform at work
 	$(GO) run ./cmd/rentroll serve --demo
+
+.PHONY: cluster
+cluster: ## Start two servers on one PostgreSQL behind nginx, from locally installed programs
+	@GO='$(GO)' deploy/local $(PORT)
 
 .PHONY: test
 test: ## The everyday tests, under three minutes, without cgo
@@ -59,6 +66,11 @@ fuzz-long: ## Each fuzz target of the tree for ten minutes
 .PHONY: sim
 sim: ## The seeded simulation for SIMTIME, from SEED
 	SIM_DURATION='$(SIMTIME)' SIM_SEED='$(SEED)' $(GO) test -count=1 -timeout 0 -v $(TESTFLAGS) ./internal/simtest/...
+
+.PHONY: chaos
+chaos: ## Servers and PostgreSQL killed and cut off under load for CHAOSTIME, by SEED
+	@.ci/postgres
+	CHAOS_DURATION='$(CHAOSTIME)' CHAOS_SEED='$(SEED)' $(GO) test -count=1 -timeout 0 -v $(TESTFLAGS) ./internal/chaos/...
 
 .PHONY: bench
 bench: ## The benchmarks, then the comparison with baselines, which writes bench/README.md
