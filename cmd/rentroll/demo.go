@@ -36,6 +36,7 @@ func prepare(ctx context.Context, s *server, store rentroll.Store) (*stage, erro
 	}
 	if empty {
 		s.clock.Rewind(demo.Month)
+		s.level.Set(silent) // the engine would complain of that; what goes wrong is the fill's error
 	}
 	if s.secret == "" {
 		s.secret = "demo-" + rand.Text() + rand.Text()
@@ -50,7 +51,10 @@ func (p *stage) set(ctx context.Context) (err error) {
 		p.platform, err = demo.Open(ctx, p.engine)
 		switch {
 		case errors.Is(err, demo.ErrNotEmpty):
-			return fmt.Errorf("%s: %w; name another file with --database", p.database.name, err)
+			return fmt.Errorf("%s: %w; %s", p.database.name, err, p.database.elsewhere())
+		case errors.Is(err, demo.ErrInterrupted):
+			return fmt.Errorf("the demo in %s is not filled to the end: another server is doing it, or was interrupted; wait, or %s and start again",
+				p.database.name, p.database.discard())
 		case err != nil:
 			return fmt.Errorf("%s: %w", p.database.name, err)
 		}
@@ -62,8 +66,9 @@ func (p *stage) set(ctx context.Context) (err error) {
 	began := time.Now()
 	p.platform, p.summary, err = demo.Fill(ctx, p.engine, p.clock, demoSeed)
 	p.took = time.Since(began)
+	p.level.Set(p.LogLevel)
 	if err != nil {
-		return fmt.Errorf("%s is not complete and can be deleted: %w", p.database.name, err)
+		return fmt.Errorf("the demo in %s is not complete (%s to begin again): %w", p.database.name, p.database.discard(), err)
 	}
 	return nil
 }
@@ -82,7 +87,7 @@ func (p *stage) greet(w *strings.Builder) {
 		fmt.Fprintf(w, "%d tenants, %d users, %d keys, %s runs and %s usage events were made in %.1f s.\n",
 			s.Tenants, s.Users, s.Keys, number(int64(s.Runs)), number(int64(s.Events)), p.took.Seconds())
 	}
-	fmt.Fprintf(w, "A demonstration in %s: the tenants work while this runs. Delete the file when you have seen enough.\n", p.database.name)
+	fmt.Fprintf(w, "A demonstration in %s: the tenants work while this runs. When you have seen enough, %s.\n", p.database.name, p.database.discard())
 	if p.credential.secret == "" {
 		w.WriteString("The operator key is the configured one.\n")
 		if p.url() != defaultURL {

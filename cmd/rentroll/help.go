@@ -16,9 +16,13 @@ var examples = map[string][]string{
 	"serve": {
 		"rentroll serve",
 		"rentroll serve --database /var/lib/rentroll/rentroll.db --listen :8080 --operator-key-file /run/secrets/operator",
+		"rentroll serve --database 'postgres://rentroll@db.internal/rentroll?sslmode=verify-full' --listen :8080",
 		"rentroll serve --demo",
 	},
-	"migrate": {"rentroll migrate --database rentroll.db"},
+	"migrate": {
+		"rentroll migrate --database rentroll.db",
+		"rentroll migrate --database postgres://owner@db.internal/rentroll",
+	},
 
 	"tenant create": {
 		`rentroll tenant create acme --name "Acme Inc." --plan pro --timezone Europe/Berlin`,

@@ -29,7 +29,7 @@ func TestParseDatabase(t *testing.T) {
 	for text, want := range map[string]string{
 		"x.db": "x.db", "sqlite:x.db": "x.db", "sqlite:///var/x.db": "///var/x.db", "/var/x.db": "/var/x.db", "./a:b.db": "./a:b.db",
 	} {
-		if got, err := parseDatabase(text); err != nil || got.path != want {
+		if got, err := (&databaseFlags{Database: text}).database(poolFlags{}, false); err != nil || got.path != want {
 			t.Errorf("%q is %+v, %v; want %q", text, got, err, want)
 		}
 	}

@@ -8,13 +8,18 @@ type logFlags struct {
 	LogFormat string     `default:"auto" enum:"auto,text,json" help:"text, json, or auto: text on a terminal, JSON else."`
 }
 
-// logger makes the logger that the flags describe.
-func (f *logFlags) logger(std *streams) *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.LogLevel, ReplaceAttr: readable}
+// silent is above every level.
+const silent = slog.Level(100)
+
+// logger makes the logger that the flags describe. Its level can be changed.
+func (f *logFlags) logger(std *streams) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(f.LogLevel)
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if f.LogFormat == "text" || f.LogFormat == "auto" && std.errTTY {
-		return slog.New(slog.NewTextHandler(std.err, options))
+		return slog.New(slog.NewTextHandler(std.err, options)), level
 	}
-	return slog.New(slog.NewJSONHandler(std.err, options))
+	return slog.New(slog.NewJSONHandler(std.err, options)), level
 }
 
 // readable writes spans of time with their unit, in JSON too.

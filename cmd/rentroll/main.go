@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -104,6 +105,7 @@ func newParser(std *streams) (*kong.Kong, error) {
 		kong.DefaultEnvars(envPrefix),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "server", Title: "The server:"},
+			{Key: "postgres", Title: "A database in PostgreSQL:"},
 			{Key: "nouns", Title: "Against a server (RENTROLL_URL, RENTROLL_KEY):"},
 			{Key: "program", Title: "The program:"},
 			{Key: "remote", Title: "The server to call, and the form of the answer:"},
@@ -148,6 +150,9 @@ type quietError struct{ code int }
 
 func (e quietError) Error() string { return "" }
 
+// passwords recognizes one in a URL that somebody has put where none belongs.
+var passwords = regexp.MustCompile(`(://[^:@/\s]*):[^@\s]*@`)
+
 // report prints an error in one line and returns the exit code.
 func report(std *streams, err error) int {
 	if quiet, ok := errors.AsType[quietError](err); ok {
@@ -157,7 +162,7 @@ func report(std *streams, err error) int {
 	if remote, ok := errors.AsType[*client.Error](err); ok && remote.Status == 0 && errors.Unwrap(remote) != nil {
 		text = fmt.Sprintf("%s: is the server running, and is RENTROLL_URL (--url) right?", text)
 	}
-	text = strings.Join(strings.Fields(text), " ")
+	text = passwords.ReplaceAllString(strings.Join(strings.Fields(text), " "), "${1}:"+mask+"@")
 	_, _ = fmt.Fprintln(std.err, "rentroll:", text) // there is nobody else to tell
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage

@@ -89,6 +89,14 @@ type process struct {
 // serve starts a server on a free port and waits until it says where it listens.
 func serve(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	p := begin(t, dir, env, args...)
+	p.listens()
+	return p
+}
+
+// begin starts a server on a free port.
+func begin(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, dir: dir, out: newLines(), err: newLines(), ended: make(chan struct{})}
 	p.cmd = program(t, dir, env, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
@@ -108,8 +116,13 @@ func serve(t *testing.T, dir string, env []string, args ...string) *process {
 			t.Logf("the server said:\n%s%s", p.out, p.err)
 		}
 	})
-	p.url = strings.TrimPrefix(p.out.wait(t, "rentroll listens on "), "rentroll listens on ")
 	return p
+}
+
+// listens waits until the server says where it listens.
+func (p *process) listens() {
+	p.t.Helper()
+	p.url = strings.TrimPrefix(p.out.wait(p.t, "rentroll listens on "), "rentroll listens on ")
 }
 
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // on a command line can be read by everybody on the machine.
 const operatorKeyVariable = envPrefix + "_OPERATOR_KEY"
 
-// operatorKeyFile is written beside a new database where nobody looks at a terminal.
+// operatorKeyFile is written where nobody looks at a terminal: beside a new SQLite file, or in the working folder.
 const operatorKeyFile = "rentroll-operator-key"
 
 // configuredOperatorKey returns the operator key of the environment or of a file; "" where there is none.
@@ -65,8 +64,8 @@ func hasOperatorKey(ctx context.Context, store rentroll.Store) (has bool, err er
 }
 
 // makeOperatorKey makes the first operator key of a new database and gives it to somebody: to the terminal, or to a file
-// that only the program's user can read. It returns what to tell about it.
-func makeOperatorKey(ctx context.Context, engine *rentroll.Engine, d database, terminal bool) (credential, error) {
+// that only the program's user can read. It returns what to tell about it: nothing where another server was faster.
+func makeOperatorKey(ctx context.Context, engine *rentroll.Engine, store rentroll.Store, d database, terminal bool) (credential, error) {
 	if terminal {
 		secret, err := engine.EnsureOperatorKey(ctx, "first")
 		return credential{secret: secret}, err
@@ -75,24 +74,38 @@ func makeOperatorKey(ctx context.Context, engine *rentroll.Engine, d database, t
 	if err != nil {
 		return credential{}, err
 	}
-	// The file first: a key that can be written nowhere would be lost for ever.
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return credential{}, fmt.Errorf(
-			"%s exists, and the operator key of this new database would overwrite it: move it away, or set %s", path, operatorKeyVariable)
-	}
+	// The file first: a key that can be written nowhere would be lost for ever. It gets its name when the key is made, so
+	// that servers which start at once do not take each other's file for an old one.
+	f, err := os.CreateTemp(filepath.Dir(path), operatorKeyFile+".*")
 	if err != nil {
 		return credential{}, fmt.Errorf("the operator key of this new database has no place: %w; set %s", err, operatorKeyVariable)
 	}
-	secret, err := engine.EnsureOperatorKey(ctx, "first")
-	if err != nil || secret == "" { // failed, or another server was faster
-		return credential{}, errors.Join(err, f.Close(), os.Remove(path))
+	secret, err := firstKey(ctx, engine, store, path)
+	if err != nil || secret == "" {
+		return credential{}, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	_, err = f.WriteString(secret + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return credential{}, fmt.Errorf("writing the operator key: %w", err)
 	}
-	return credential{file: path}, nil
+	linked := os.Link(f.Name(), path) == nil // else a file of that name has come, or there are no links here
+	if !linked {
+		return credential{file: f.Name()}, nil
+	}
+	return credential{file: path}, os.Remove(f.Name())
+}
+
+// firstKey makes the key that is to be put in a file, "" where there is one. A file that is there already is of the
+// server that has just made the key, or it is another database's key, which must not be overwritten.
+func firstKey(ctx context.Context, engine *rentroll.Engine, store rentroll.Store, path string) (string, error) {
+	if _, err := os.Lstat(path); err == nil {
+		if known, err := hasOperatorKey(ctx, store); err != nil || known {
+			return "", err
+		}
+		return "", fmt.Errorf(
+			"%s exists, and the operator key of this new database would overwrite it: move it away, or set %s", path, operatorKeyVariable)
+	}
+	return engine.EnsureOperatorKey(ctx, "first")
 }
 
 // credential is how an operator gets in: a secret to show, or the file that holds it.

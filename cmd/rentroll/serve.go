@@ -20,7 +20,9 @@ import (
 )
 
 type serveCmd struct {
-	Database        string        `placeholder:"URL" help:"SQLite file: a path or sqlite:PATH. Default: rentroll.db in the working folder, rentroll-demo.db with --demo."`
+	databaseFlags
+	poolFlags
+
 	Listen          string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to listen: host:port. Default: ${default}."`
 	OperatorKeyFile string        `placeholder:"FILE" help:"File with an operator key of 32 to 200 printable characters, valid while it is given and never stored; or RENTROLL_OPERATOR_KEY holds the key itself. Without one, the first start makes a key."`
 	KeyPrefix       string        `default:"rr" placeholder:"LETTERS" help:"What the secrets of new API keys begin with: 2 to 6 lower-case letters. Default: ${default}."`
@@ -31,16 +33,14 @@ type serveCmd struct {
 	logFlags
 }
 
-// The default databases, in the working folder.
-const (
-	defaultDatabase = "rentroll.db"
-	demoDatabase    = "rentroll-demo.db" // its own, so that nobody's data is near
-)
-
 // Help says what the flags can't.
 func (c *serveCmd) Help() string {
-	return `The database is made and migrated on start. Its first start makes an operator key, which a terminal is shown once; where ` +
-		`there is no terminal it is written to rentroll-operator-key beside the database, readable by this user only.
+	return `The database's tables are made and migrated on start. The first start makes an operator key, which a terminal is shown once; ` +
+		`where there is no terminal it is written to rentroll-operator-key, readable by this user only: beside the SQLite file, or for ` +
+		`PostgreSQL in the working folder.
+
+The password of a PostgreSQL user is better kept out of the command line: in RENTROLL_DATABASE, PGPASSWORD, or a file that PGPASSFILE ` +
+		`names, with a line HOST:PORT:DATABASE:USER:PASSWORD. It is never shown or logged.
 
 SIGTERM and SIGINT stop the server: it accepts nothing more, finishes what it has accepted and exits with 0. A second signal ends it at once.`
 }
@@ -51,13 +51,7 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // the next signal has its usual effect: it ends the process at once
 
-	if c.Database == "" {
-		c.Database = defaultDatabase
-		if c.Demo {
-			c.Database = demoDatabase
-		}
-	}
-	d, err := parseDatabase(c.Database)
+	d, err := c.database(c.poolFlags, c.Demo)
 	if err != nil {
 		return err
 	}
@@ -65,10 +59,13 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 	if err != nil {
 		return err
 	}
-	s := &server{
-		serveCmd: c, std: std, logger: c.logger(std), database: d, secret: secret, clock: demo.NewClock(time.Now), deaf: stop,
+	s := &server{serveCmd: c, std: std, database: d, secret: secret, clock: demo.NewClock(time.Now), deaf: stop}
+	s.logger, s.level = c.logger(std)
+	// Nobody is let wait at an address before there is a database to answer from.
+	if err := d.await(ctx, s.logger); err != nil {
+		return err
 	}
-	// The addresses before the database: a start that fails must not have made a key.
+	// The addresses before the tables: a start that fails must not have made a key.
 	if s.listener, err = listen(ctx, "--listen", c.Listen); err != nil {
 		return err
 	}
@@ -102,6 +99,7 @@ type server struct {
 
 	std      *streams
 	logger   *slog.Logger
+	level    *slog.LevelVar // of the logger
 	database database
 	secret   string // the configured operator key
 	listener net.Listener
@@ -115,7 +113,7 @@ type server struct {
 }
 
 func (s *server) run(ctx context.Context) error {
-	store, err := s.database.open(ctx)
+	store, err := s.database.open(ctx, s.logger)
 	if err != nil {
 		return err
 	}
@@ -153,7 +151,7 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 		return nil
 	}
 	// A stop that comes now must not keep the key from whoever it is for.
-	if s.credential, err = makeOperatorKey(context.WithoutCancel(ctx), s.engine, s.database, s.std.outTTY); err != nil {
+	if s.credential, err = makeOperatorKey(context.WithoutCancel(ctx), s.engine, store, s.database, s.std.outTTY); err != nil {
 		return err
 	}
 	return s.tell()
@@ -186,7 +184,7 @@ func (s *server) serve(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return errors.New("the server is stopping")
 			}
-			return s.engine.Ping(probe)
+			return s.engine.Ready(probe)
 		},
 	})
 	srv := httpapi.NewServer(s.listener.Addr().String(), handler)

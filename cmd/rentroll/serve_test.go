@@ -189,7 +189,7 @@ func TestFirstStartOnATerminal(t *testing.T) {
 		out, log := newLines(), newLines()
 		ctx, cancel := context.WithCancel(t.Context())
 		c := &serveCmd{
-			Database: filepath.Join(dir, "x.db"), Listen: "127.0.0.1:0", KeyPrefix: "acme", DrainTimeout: patience,
+			databaseFlags: databaseFlags{Database: filepath.Join(dir, "x.db")}, Listen: "127.0.0.1:0", KeyPrefix: "acme", DrainTimeout: patience,
 			logFlags: logFlags{LogFormat: "auto"},
 		}
 		ended := make(chan error, 1)
@@ -317,8 +317,8 @@ func TestRefusedStarts(t *testing.T) {
 		{"some other file", 1, "not a SQLite database", nil, []string{"--database", write("text", strings.Repeat("text ", 500))}},
 		{"another program's database", 1, "another program", nil, []string{"--database", foreign}},
 		{"a newer database", 1, "newer version", nil, []string{"--database", newer}},
-		{"PostgreSQL", 2, "no PostgreSQL store", nil, []string{"--database", "postgres://u:secret@host/db"}},
-		{"PostgreSQL in the environment", 2, "no PostgreSQL store", []string{"RENTROLL_DATABASE=postgres://u:secret@host/db"}, nil},
+		{"a flag for PostgreSQL", 2, "is for PostgreSQL", nil, []string{"--database-lanes", "2"}},
+		{"a variable for PostgreSQL", 2, "--database-pooled is for PostgreSQL", []string{"RENTROLL_DATABASE_POOLED=true"}, nil},
 		{"some other store", 2, "mysql://", nil, []string{"--database", "mysql://u:secret@host/db"}},
 		{"a host for a file", 2, "no host", nil, []string{"--database", "sqlite://host/x.db"}},
 		{"an empty path", 2, "empty", nil, []string{"--database", "sqlite:"}},
