@@ -138,6 +138,18 @@ func (f *fixture) settle(ctx context.Context, tenants int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
+	if err := f.tenantsOf(ctx, engine, tenants); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for n := range tenants {
+		fmt.Fprintf(&text, "%s %s\n", f.tenants[n], f.secrets[n])
+	}
+	return os.WriteFile(f.path+".secrets", []byte(text.String()), 0o600)
+}
+
+// tenantsOf makes the tenants of a fixture in an engine.
+func (f *fixture) tenantsOf(ctx context.Context, engine *rentroll.Engine, tenants int) (err error) {
 	limits := quota.Limits{} // there are limits, so that they are decided on, and none is ever reached
 	for _, d := range quota.Definitions() {
 		limits[d.Name] = quota.Of(quota.MaxLimit)
@@ -158,14 +170,7 @@ func (f *fixture) settle(ctx context.Context, tenants int) (err error) {
 		})
 	}
 	lines.Wait()
-	if err != nil {
-		return err
-	}
-	var text strings.Builder
-	for n := range tenants {
-		fmt.Fprintf(&text, "%s %s\n", f.tenants[n], f.secrets[n])
-	}
-	return os.WriteFile(f.path+".secrets", []byte(text.String()), 0o600)
+	return err
 }
 
 func (f *fixture) tenant(ctx context.Context, engine *rentroll.Engine, n int) error {

@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,6 +52,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&s.readme, "readme", "", "the file whose table is replaced, as in bench/README.md; empty for none")
 	flag.StringVar(&s.profiles, "profiles", "", "a folder for CPU profiles of the grouped arm; empty for none. Slows nothing down that is compared")
 	child := flag.Bool("child-memory", false, "internal: put one engine under every load and print the peak of its memory")
+	pgChild := flag.String("child-memory-postgres", "", "internal: the same on this PostgreSQL database")
 	flag.Parse()
 	if s.rounds < 1 || s.slice <= 0 {
 		return errors.New("-rounds and -slice must be positive")
@@ -58,6 +60,9 @@ func run(ctx context.Context) error {
 	var err error
 	if s.only, err = regexp.Compile(*only); err != nil {
 		return fmt.Errorf("-only: %w", err)
+	}
+	if *pgChild != "" {
+		return pgMemoryChild(ctx, *pgChild, os.Stdout)
 	}
 	if *child {
 		return memoryChild(ctx, os.Stdout)
@@ -77,7 +82,7 @@ func report(ctx context.Context, s settings) error {
 	}
 	t := &table{}
 	fmt.Printf("machine: %s\ndisk: %s\n%s\n", machine(), disk, t.header())
-	for _, sec := range sections {
+	for _, sec := range slices.Concat(sections, pgSections) {
 		if !s.only.MatchString(sec.name) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -48,7 +49,7 @@ var sections = []section{
 
 func sectionNames() []string {
 	var names []string
-	for _, s := range sections {
+	for _, s := range slices.Concat(sections, pgSections) {
 		names = append(names, s.name)
 	}
 	return names
