@@ -28,6 +28,14 @@ type call struct {
 	postponed bool // its accounts were busy once
 }
 
+// wants names the rows that the call needs.
+func (c *call) wants(b *Batch) {
+	if h := c.cmd.head(); h.once != nil {
+		b.Once.Want(h.once.ref)
+	}
+	c.cmd.wants(b)
+}
+
 // lane commits the commands of many callers in groups: it takes what has queued while its last commit ran, decides it in
 // memory, and writes it in one transaction. There is no timer: a lone command is committed at once, and a busy lane
 // commits hundreds at a time.
@@ -38,6 +46,7 @@ type lane struct {
 	done  chan struct{} // closed when run has returned
 
 	patient bool           // waits for accounts that others hold
+	held    *TenantID      // whose line it takes its commands from, and not in turns; nil for none
 	waiting sync.WaitGroup // the patient ones
 }
 
@@ -55,7 +64,7 @@ func (l *lane) run() {
 			return
 		}
 		l.commit(calls)
-		l.gather(len(calls))
+		l.gather(len(calls), l.queue.waiting)
 	}
 }
 
@@ -65,11 +74,11 @@ const idleYields = 32
 // gather lets callers run that have just been answered: many come back at once, and the more of them a batch holds the
 // less each pays for the commit. It ends when as many wait as were answered or others had their turn and brought
 // nothing; that is no timer, and where nobody else runs it takes some microseconds.
-func (l *lane) gather(answered int) {
+func (l *lane) gather(answered int, waiting func() int) {
 	last := -1
 	for idle := 0; idle < idleYields; {
 		runtime.Gosched()
-		n := l.queue.waiting()
+		n := waiting()
 		switch {
 		case n >= answered:
 			return
@@ -84,17 +93,11 @@ func (l *lane) gather(answered int) {
 // commit answers all calls. A failure of the store that the commands' data caused is pinned down: the batch is tried
 // again in parts, a tenant each, then a command each, so that one bad command fails alone.
 func (l *lane) commit(calls []*call) {
-	calls = slices.DeleteFunc(calls, func(c *call) bool {
-		if err := c.ctx.Err(); err != nil {
-			c.done <- err // it gave up before anything was decided
-			return true
-		}
-		return false
-	})
+	calls = stillWanted(calls)
 	if len(calls) == 0 {
 		return
 	}
-	busy, err := l.attempt(calls)
+	calls, busy, err := l.attempt(calls)
 	if err == nil {
 		l.postpone(busy)
 		return
@@ -112,8 +115,20 @@ func (l *lane) commit(calls []*call) {
 	}
 }
 
+// stillWanted answers the calls that gave up before anything was decided, and returns the others.
+func stillWanted(calls []*call) []*call {
+	return slices.DeleteFunc(calls, func(c *call) bool {
+		err := c.ctx.Err()
+		if err != nil {
+			c.done <- err
+		}
+		return err != nil
+	})
+}
+
 // postpone cares for calls whose accounts another server held: they go into the next batch, and if that finds them held
-// again, they wait in a transaction of their own, a tenant each, where they keep nobody else waiting.
+// again, their tenant's line leaves the queue's turns for a while and is served by transactions that wait for the account,
+// where they keep nobody else waiting.
 func (l *lane) postpone(busy []*call) {
 	var stuck []*call
 	for _, c := range busy {
@@ -125,19 +140,41 @@ func (l *lane) postpone(busy []*call) {
 		l.queue.again(c)
 	}
 	for _, group := range byTenant(stuck) {
+		if !l.queue.hold(group) {
+			continue
+		}
 		var seed [32]byte
 		_, _ = l.ids.Read(seed[:])
-		patient := &lane{core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true}
-		l.waiting.Go(func() {
-			l.core.patient <- struct{}{} // the rest of them wait here, and not with a connection each
-			defer func() { <-l.core.patient }()
-			patient.commit(group)
-		})
+		patient := &lane{
+			core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true, held: &group[0].cmd.head().tenant,
+		}
+		l.waiting.Go(patient.serve)
 	}
 }
 
-// patientLanes bounds how many transactions wait for accounts that others hold.
-const patientLanes = 3
+// Patience: how many transactions at once wait for accounts that others hold, and how many batches in a row a tenant gets
+// in that way. Where several servers want one tenant without pause, they take turns by the store's locks; to begin anew
+// with finding the account busy costs the more, the less often it is done.
+const (
+	patientLanes = 3
+	patientTurns = 32
+)
+
+// serve commits what waits in the line that the lane holds, until nothing does.
+func (l *lane) serve() {
+	defer l.waiting.Wait()
+	l.core.patient <- struct{}{} // the rest of them wait here, and not with a connection each
+	defer func() { <-l.core.patient }()
+	defer l.queue.release(*l.held)
+	for range patientTurns {
+		calls := l.queue.takeHeld(*l.held, batchRows, batchBytes, false)
+		if len(calls) == 0 {
+			return
+		}
+		l.commit(calls)
+		l.gather(len(calls), func() int { return l.queue.waitingHeld(*l.held) })
+	}
+}
 
 // isolates reports whether a failure may be one command's own fault.
 func isolates(err error) bool {
@@ -177,21 +214,25 @@ func byTenant(calls []*call) [][]*call {
 const maxRetries = 20
 
 // attempt commits the calls as one transaction and answers them, but for those whose accounts are busy elsewhere, which
-// it returns. After an error none but the busy ones is left unanswered by mistake: the caller answers them all.
-func (l *lane) attempt(calls []*call) (busy []*call, err error) {
+// it returns. After an error it has answered none, and returns all: a lane that holds a line may have taken more.
+func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 	for try := 0; ; try++ {
 		t := &transaction{core: l.core, ids: l.ids, calls: calls, wait: l.patient}
+		if l.held != nil {
+			t.more = func(rows, bytes int) []*call { return l.queue.takeHeld(*l.held, rows, bytes, true) }
+		}
 		err = t.run()
 		switch {
 		case err == nil:
 			t.answer()
-			return t.busy, nil
+			return nil, t.busy, nil
 		case classOf(err) == ClassUnknown && isUnavailable(err):
 			l.settle(t, err)
-			return t.busy, nil
+			return nil, t.busy, nil
 		}
+		calls = append(calls, t.late...)
 		if classOf(err) != ClassRetry || !isUnavailable(err) || try == maxRetries {
-			return nil, err
+			return calls, nil, err
 		}
 		l.core.metrics.retries.Add(1)
 		pause(min(time.Duration(try)*time.Millisecond, maxPause))
@@ -210,15 +251,17 @@ func pause(d time.Duration) {
 
 // transaction is one try to commit a group of calls.
 type transaction struct {
-	core   *core
-	ids    *rand.ChaCha8
-	calls  []*call
-	wait   bool
-	busy   []*call
-	errs   []error // of calls, in their order
-	ledger *ledger
-	id     BatchID // of its commit
-	late   bool    // it was found out only later that it was committed
+	core    *core
+	ids     *rand.ChaCha8
+	calls   []*call
+	wait    bool
+	more    func(rows, bytes int) []*call // calls of the same tenant that came while its account was waited for; may be nil
+	late    []*call                       // those, which calls has too
+	busy    []*call
+	errs    []error // of calls, in their order
+	ledger  *ledger
+	id      BatchID // of its commit
+	settled bool    // it was found out only later that it was committed
 }
 
 // panicError is a decision that panicked.
@@ -251,16 +294,16 @@ func (t *transaction) run() (err error) {
 
 	b := &Batch{}
 	for _, c := range t.calls {
-		if h := c.cmd.head(); h.once != nil {
-			b.Once.Want(h.once.ref)
-		}
-		c.cmd.wants(b)
+		c.wants(b)
 	}
 	if err := t.claim(ctx, tx, b); err != nil {
 		return err
 	}
 	if len(t.calls) == 0 {
 		return nil
+	}
+	if err := t.join(ctx, tx, b); err != nil {
+		return err
 	}
 	now := stamp(t.core.opts.Now()) // taken once the locks are held
 	b.Now = now
@@ -305,6 +348,30 @@ func (t *transaction) claim(ctx context.Context, tx Tx, b *Batch) error {
 		return false
 	})
 	return nil
+}
+
+// join takes in the calls that came while the account was waited for. They would else wait for the next time that it is
+// this server's turn, and that is what makes the turns of servers which share a busy tenant worth their while.
+func (t *transaction) join(ctx context.Context, tx Tx, b *Batch) error {
+	if t.more == nil {
+		return nil
+	}
+	rows, bytes := batchRows, batchBytes
+	for _, c := range t.calls {
+		rows, bytes = rows-c.cmd.head().rows, bytes-c.cmd.head().size
+	}
+	if rows <= 0 || bytes <= 0 {
+		return nil
+	}
+	t.late = stillWanted(t.more(rows, bytes))
+	for _, c := range t.late {
+		c.wants(b)
+	}
+	t.calls = append(t.calls, t.late...)
+	if !b.Unloaded() {
+		return nil
+	}
+	return tx.Load(ctx, b)
 }
 
 // decide runs all commands; those that ask for more rows are asked again when the rows are there.
@@ -360,7 +427,7 @@ func (l *lane) settle(t *transaction, unknown error) {
 				c.done <- publicFailure(unknown)
 			}
 		case happened:
-			t.late = true
+			t.settled = true
 			t.answer()
 		default:
 			l.core.metrics.retries.Add(1)

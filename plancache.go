@@ -85,7 +85,7 @@ func (c *core) watchPlans() {
 func (c *core) observe(t *transaction) {
 	c.metrics.batches.Add(1)
 	c.metrics.commands.Add(uint64(len(t.calls)))
-	if !t.late {
+	if !t.settled {
 		c.plans.follow(&t.ledger.Plans)
 		return
 	}

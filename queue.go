@@ -1,6 +1,7 @@
 package rentroll
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -14,8 +15,9 @@ type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond // signals that there is something to take, or that the queue was closed
 	lines  map[TenantID]*line
-	ring   []*line // the lines with commands in them; the first is next
-	calls  int
+	ring   []*line // the lines with commands in them, but for the held ones; the first is next
+	calls  int     // in the ring
+	held   int     // lines
 	closed bool
 }
 
@@ -38,7 +40,8 @@ func (b *budget) take(n int) bool {
 type line struct {
 	tenant TenantID
 	calls  []*call
-	rows   int // of all calls
+	rows   int  // of all calls
+	held   bool // it has no turns: somebody else takes its commands
 }
 
 func newQueue(perTenant int, room *budget) *queue {
@@ -62,18 +65,27 @@ func (q *queue) put(c *call) error {
 	if !q.room.take(h.size) {
 		return errorf(CodeUnavailable, "too much is waiting to be written")
 	}
-	if l == nil {
-		l = &line{tenant: h.tenant}
-		q.lines[h.tenant] = l
-	}
-	if len(l.calls) == 0 {
-		q.ring = append(q.ring, l)
-	}
+	l = q.open(h.tenant)
 	l.calls = append(l.calls, c)
 	l.rows += h.rows
-	q.calls++
-	q.filled.Signal()
+	if !l.held {
+		q.calls++
+		q.filled.Signal()
+	}
 	return nil
+}
+
+// open returns a tenant's line, to put a command into it.
+func (q *queue) open(tenant TenantID) *line {
+	l := q.lines[tenant]
+	if l == nil {
+		l = &line{tenant: tenant}
+		q.lines[tenant] = l
+	}
+	if len(l.calls) == 0 && !l.held {
+		q.ring = append(q.ring, l)
+	}
+	return l
 }
 
 // again puts back a call that was taken, past all bounds: it was accepted once.
@@ -81,19 +93,79 @@ func (q *queue) again(c *call) {
 	h := c.cmd.head()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := q.lines[h.tenant]
-	if l == nil {
-		l = &line{tenant: h.tenant}
-		q.lines[h.tenant] = l
-	}
-	if len(l.calls) == 0 {
-		q.ring = append(q.ring, l)
-	}
+	l := q.open(h.tenant)
 	l.calls = append([]*call{c}, l.calls...)
 	l.rows += h.rows
 	q.room.used.Add(int64(h.size))
-	q.calls++
-	q.filled.Signal()
+	if !l.held {
+		q.calls++
+		q.filled.Signal()
+	}
+}
+
+// hold puts back calls of one tenant and takes its turns away: what waits of it and what comes is for whoever held it, by
+// takeHeld, until release. It reports whether the caller does; else another one does already.
+func (q *queue) hold(calls []*call) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.open(calls[0].cmd.head().tenant)
+	mine := !l.held
+	if mine {
+		l.held = true
+		q.held++
+		q.calls -= len(l.calls)
+		q.ring = slices.DeleteFunc(q.ring, func(other *line) bool { return other == l })
+	}
+	l.calls = append(slices.Clone(calls), l.calls...)
+	for _, c := range calls {
+		l.rows += c.cmd.head().rows
+		q.room.used.Add(int64(c.cmd.head().size))
+	}
+	return mine
+}
+
+// takeHeld takes the oldest calls of a line that the caller holds, up to so many rows and bytes. With alone it takes only
+// such as need no other tenant's account.
+func (q *queue) takeHeld(tenant TenantID, rows, bytes int, alone bool) []*call {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[tenant]
+	taken, size := l.take(rows, bytes, !alone)
+	if alone {
+		if i := slices.IndexFunc(taken, func(c *call) bool { return len(c.cmd.head().also) > 0 }); i >= 0 {
+			for _, c := range taken[i:] {
+				l.rows += c.cmd.head().rows
+				size -= c.cmd.head().size
+			}
+			l.calls = append(slices.Clone(taken[i:]), l.calls...)
+			taken = taken[:i]
+		}
+	}
+	q.room.used.Add(int64(-size))
+	return slices.Clone(taken)
+}
+
+// release gives a line that the caller holds its turns back.
+func (q *queue) release(tenant TenantID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[tenant]
+	l.held = false
+	q.held--
+	if len(l.calls) > 0 {
+		q.ring = append(q.ring, l)
+		q.calls += len(l.calls)
+	} else {
+		delete(q.lines, tenant)
+	}
+	q.filled.Broadcast()
+}
+
+// waitingHeld returns how many calls wait in a line that the caller holds.
+func (q *queue) waitingHeld(tenant TenantID) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lines[tenant].calls)
 }
 
 // close lets take return what is left, then nil.
@@ -108,10 +180,10 @@ func (q *queue) close() {
 func (q *queue) depth() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.ring)
+	return len(q.ring) + q.held
 }
 
-// waiting returns how many calls wait.
+// waiting returns how many calls wait for their turn.
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -127,7 +199,7 @@ func (q *queue) take() []*call {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.ring) == 0 {
-		if q.closed {
+		if q.closed && q.held == 0 {
 			return nil
 		}
 		q.filled.Wait()
