@@ -119,6 +119,7 @@ func TestFaultReadOnly(t *testing.T) {
 	s.sql("SELECT pg_reload_conf()")
 	until(t, "a server that refuses to write", func() bool { return s.create(2, patience) != nil })
 	s.unavailable("25006")
+	until(t, "a server that says it is not ready", func() bool { return s.Ready(t.Context()) != nil })
 	if _, err := s.ListRuns(t.Context(), rentroll.ListRunsParams{TenantID: s.tenants[0]}); err != nil {
 		t.Errorf("reading: %v", err)
 	}
@@ -139,6 +140,7 @@ func TestFaultReadOnly(t *testing.T) {
 	}
 	conn.Release()
 	s.heals()
+	until(t, "a server that is ready again", func() bool { return s.Ready(t.Context()) == nil })
 	l.more(10)
 	l.end()
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -21,6 +22,7 @@ func statisticsTests() []test {
 		{"KeysAndTouchesAreApart", keyTouchAndUpdate},
 		{"Nothing", noStatistics},
 		{"AllOrNothing", statisticsAreWhole},
+		{"OnceUnderOneID", statisticsCountOnce},
 	}
 }
 
@@ -196,6 +198,31 @@ func keyTouchAndUpdate(s *scene) {
 	s.touch(k, 3, 1)
 	keys.is(s, &next)
 	same(s, "the key", s.touchOf(k), rentroll.KeyTouch{LastUsedAt: after(3), Requests: 3})
+}
+
+// statisticsCountOnce: what may have been written may be written again under its ID, also by many at once.
+func statisticsCountOnce(s *scene) {
+	if !s.store.Traits().Shared {
+		return // its commits never have an outcome that is unknown
+	}
+	k := fullKey(s)
+	keys.put(s, k)
+	stats := &rentroll.Statistics{
+		ID: newID[rentroll.BatchID](s), Denials: s.newDenials(k.TenantID, 2),
+		Touches: map[rentroll.KeyRef]rentroll.KeyTouch{keyRef(k): {LastUsedAt: instant, Requests: 3}},
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := s.store.WriteStatistics(s.Context(), stats); err != nil {
+				s.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	s.writeStatistics(stats)
+	same(s, "the key", s.touchOf(k), rentroll.KeyTouch{LastUsedAt: instant, Requests: 3})
+	s.isDenials(k.TenantID, stats.Denials)
 }
 
 func noStatistics(s *scene) { s.writeStatistics(&rentroll.Statistics{}) }

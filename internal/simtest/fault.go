@@ -46,6 +46,8 @@ type Faults struct {
 	OnLookup func() Fault // before Committed answers
 	OnView   func() Fault
 
+	OnStatistics func() Fault
+
 	mu   sync.Mutex
 	lost map[rentroll.BatchID]bool // whether a transaction whose connection was lost had happened
 }
@@ -82,6 +84,20 @@ func (f *Faults) Committed(ctx context.Context, id rentroll.BatchID, ids []rentr
 		return happened, nil
 	}
 	return f.Store.Committed(ctx, id, ids)
+}
+
+// WriteStatistics writes what is counted off the path of admissions.
+func (f *Faults) WriteStatistics(ctx context.Context, s *rentroll.Statistics) error {
+	fault := call(f.OnStatistics)
+	if fault == None || fault == LostAfter {
+		if err := f.Store.WriteStatistics(ctx, s); err != nil {
+			return err
+		}
+	}
+	if fault != None {
+		return fault.failure("statistics")
+	}
+	return nil
 }
 
 func call(hook func() Fault) Fault {
