@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"time"
 )
 
@@ -21,35 +22,32 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error)
 	if isOperatorSecret(secret) {
 		return e.authenticateOperator(ctx, hash)
 	}
-	_, tenant, ok := parseSecret(secret)
-	if !ok {
+	k, _, err := e.keyOf(ctx, secret)
+	switch {
+	case errors.Is(err, errMalformed):
 		return Actor{}, errUnauthenticated
-	}
-	key, account, err := e.lookUp(ctx, tenant, hash)
-	if err != nil {
+	case err != nil:
 		return Actor{}, err
-	}
-	if key == nil {
+	case k.key == nil:
 		return Actor{}, errUnauthenticated
 	}
-	now := account.clock(e.now())
-	if key.at(now).Status != KeyActive || account.deadAt(now) {
+	now := k.clock(e.now())
+	if k.key.at(now).Status != KeyActive || k.status.deadAt(k.since, now) {
 		return Actor{}, errUnauthenticated
 	}
-	permissions, wrong := CompilePermissions(key.Permissions)
-	if len(wrong) > 0 {
+	if k.unreadable {
 		return Actor{}, errorf(CodeInternal, "the API key holds permissions that this program does not know")
 	}
-	e.core.stats.touch(KeyRef{tenant, key.ID}, now)
+	e.core.stats.touch(k, now)
 	return Actor{
-		Kind: ActorAPIKey, TenantID: tenant, APIKeyID: key.ID, Permissions: permissions,
-		key: key, status: account.Status, statusSince: account.Since,
+		Kind: ActorAPIKey, TenantID: k.tenant, APIKeyID: k.key.ID, Permissions: k.permissions,
+		key: k.key, status: k.status, statusSince: k.since,
 	}, nil
 }
 
-// deadAt reports whether the keys of the tenant are good for nothing any more.
-func (a *Account) deadAt(now time.Time) bool {
-	return a.Status == TenantArchived || a.Status == TenantTerminated && !now.Before(a.Since.Add(terminatedGrace))
+// deadAt reports whether the keys of a tenant that has had a status since then are good for nothing any more.
+func (s TenantStatus) deadAt(since, now time.Time) bool {
+	return s == TenantArchived || s == TenantTerminated && !now.Before(since.Add(terminatedGrace))
 }
 
 func (e *Engine) authenticateOperator(ctx context.Context, hash [32]byte) (Actor, error) {
@@ -65,27 +63,6 @@ func (e *Engine) authenticateOperator(ctx context.Context, hash [32]byte) (Actor
 		return Actor{}, errUnauthenticated
 	}
 	return Actor{Kind: ActorOperator, Name: k.Name}, nil
-}
-
-// lookUp reads a key by its hash with its tenant's account; both nil where there is none.
-func (e *Engine) lookUp(ctx context.Context, tenant TenantID, hash [32]byte) (*APIKey, *Account, error) {
-	b := &Batch{}
-	b.Accounts.Want(tenant)
-	var key *APIKey
-	err := e.view(ctx, func(r Reader) (err error) {
-		if key, err = r.KeyByHash(ctx, tenant, hash); err != nil || key == nil {
-			return err
-		}
-		return r.Load(ctx, b)
-	})
-	if err != nil || key == nil {
-		return nil, nil, err
-	}
-	account := b.Accounts.Get(tenant)
-	if account == nil {
-		return nil, nil, nil
-	}
-	return key, account, nil
 }
 
 // EnsureOperatorKey makes the first operator key where there has never been one, and returns its secret, which is shown
@@ -165,10 +142,8 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	if len(p.Secret) == 0 || len(p.Secret) > 1024 {
 		bad.add("secret", "must be 1 to 1,024 characters")
 	}
-	if p.Permission != "" {
-		if _, wrong := CompilePermissions([]string{string(p.Permission)}); wrong != nil {
-			bad.add("permission", "is not a permission")
-		}
+	if _, known := permissionPatterns[string(p.Permission)]; p.Permission != "" && !known {
+		bad.add("permission", "is not a permission")
 	}
 	if p.WorkerID != "" {
 		bad.add("worker_id", checkWorkerID(p.WorkerID))
@@ -176,52 +151,41 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	_, tenant, ok := parseSecret(p.Secret)
-	if !ok {
+	k, stale, err := e.keyOf(ctx, p.Secret)
+	switch {
+	case errors.Is(err, errMalformed):
 		return &Verification{Code: "malformed"}, nil
-	}
-	if !e.actor.privileged() && tenant != e.actor.TenantID {
-		return &Verification{Code: NullString(CodeNotFound)}, nil
-	}
-	key, account, err := e.lookUp(ctx, tenant, hashSecret(p.Secret))
-	if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if key == nil {
+	case k.key == nil || !e.actor.privileged() && k.tenant != e.actor.TenantID:
 		return &Verification{Code: NullString(CodeNotFound)}, nil
 	}
-	now := account.clock(e.now())
+	now := k.clock(e.now())
 	v := &Verification{
-		TenantID: tenant, TenantStatus: NullString(account.Status), APIKeyID: key.ID, Plan: NullString(account.Plan),
-		Permissions: key.Permissions, AllowedWorkers: key.AllowedWorkers, Code: verdict(key, account, p, now),
+		TenantID: k.tenant, TenantStatus: NullString(k.status), APIKeyID: k.key.ID, Plan: NullString(k.plan),
+		Permissions: k.key.Permissions, AllowedWorkers: k.key.AllowedWorkers, Code: k.verdict(p, now), Stale: stale,
 	}
 	v.Valid = v.Code == ""
 	if v.Valid {
-		e.core.stats.touch(KeyRef{tenant, key.ID}, now)
+		e.core.stats.touch(k, now)
 	}
 	return v, nil
 }
 
 // verdict returns the first reason against a key, "" for none.
-func verdict(k *APIKey, a *Account, p VerifyAPIKeyParams, now time.Time) NullString {
+func (k *cachedKey) verdict(p VerifyAPIKeyParams, now time.Time) NullString {
 	switch {
-	case a.Status == TenantSuspended:
+	case k.status == TenantSuspended:
 		return NullString(CodeTenantSuspended)
-	case a.Status != TenantActive:
+	case k.status != TenantActive:
 		return NullString(CodeTenantTerminated)
-	case k.Status == KeyRevoked:
+	case k.key.Status == KeyRevoked:
 		return "revoked"
-	case k.at(now).Status == KeyExpired:
+	case k.key.at(now).Status == KeyExpired:
 		return "expired"
-	}
-	if p.Permission != "" {
-		has, _ := CompilePermissions(k.Permissions)
-		wants, _ := CompilePermissions([]string{string(p.Permission)})
-		if !has.Contains(wants) {
-			return "insufficient_permissions"
-		}
-	}
-	if p.WorkerID != "" && !k.allowsWorker(p.WorkerID) {
+	case p.Permission != "" && !k.permissions.Contains(permissionPatterns[string(p.Permission)]):
+		return "insufficient_permissions"
+	case p.WorkerID != "" && !k.key.allowsWorker(p.WorkerID):
 		return NullString(CodeWorkerNotAllowed)
 	}
 	return ""

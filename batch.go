@@ -117,6 +117,9 @@ type Batch struct {
 	NewOperatorKeys []*OperatorKey
 	Rollups         map[RollupKey]RollupSum // what to add to each bucket
 
+	// Invalid are the tenants of which others must forget what they keep in memory, each named once.
+	Invalid []TenantID
+
 	// Now is the latest now of the accounts that are claimed; overdue means before or at it.
 	Now time.Time
 }
@@ -140,7 +143,7 @@ func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.KeyUses.changed() || b.Runs.changed() ||
 		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() ||
-		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.NewOperatorKeys) > 0
+		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.NewOperatorKeys)+len(b.Invalid) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

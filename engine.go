@@ -34,6 +34,7 @@ type core struct {
 	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
 	cluster cluster
 	plans   planCache
+	keys    *keyCache
 	stats   statistics
 	metrics metrics
 
@@ -50,6 +51,7 @@ func New(store Store, options *Options) (*Engine, error) {
 		return nil, err
 	}
 	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
+	c.keys = newKeyCache(store, opts.CachedKeys)
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)
@@ -76,6 +78,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	}
 	e := &Engine{core: c}
 	c.background.Go(c.writeStatistics)
+	c.background.Go(c.watchChanges)
 	if store.Traits().Shared {
 		c.background.Go(c.watchPlans)
 		c.background.Go(c.join)
@@ -98,6 +101,7 @@ func (e *Engine) Close() error {
 	var err error
 	e.core.closed.Do(func() {
 		close(e.core.stop)
+		e.core.keys.close()
 		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()
@@ -105,7 +109,9 @@ func (e *Engine) Close() error {
 		for _, l := range e.core.lanes {
 			<-l.done
 		}
-		e.core.flushStatistics() // those of the last commands too
+		for try := 0; try < lastFlushes && !e.core.flushStatistics(); try++ { // those of the last commands too
+			pause(maxPause)
+		}
 		if e.core.store.Traits().Shared {
 			e.core.leave()
 		}
@@ -254,7 +260,7 @@ func canonicalJSON(data json.RawMessage) json.RawMessage {
 
 // metrics are the engine's own counters.
 type metrics struct {
-	batches, commands, retries, isolated, unknownCommits atomic.Uint64
+	batches, commands, retries, isolated, unknownCommits, keyHits, keyStale atomic.Uint64
 }
 
 // Metrics are counters of an engine since its start, for monitoring.
@@ -268,6 +274,9 @@ type Metrics struct {
 	WaitingBytes   int           // what waiting commands hold now
 	Lanes          int           // this server's share of the store's transactions
 	Servers        int           // how many servers share the store, this one included
+	KeyHits        uint64        // API keys that were found in memory
+	KeyQueries     uint64        // queries for those that were not
+	KeyStale       uint64        // verifications that may have been outdated, because the store did not answer
 	ClockSkew      time.Duration // by how much this server's clock is ahead of the store's, as far as that is certain
 }
 
@@ -276,6 +285,7 @@ func (e *Engine) Metrics() Metrics {
 	m := &e.core.metrics
 	out := Metrics{
 		Batches: m.batches.Load(), Commands: m.commands.Load(), Retries: m.retries.Load(),
+		KeyHits: m.keyHits.Load(), KeyStale: m.keyStale.Load(), KeyQueries: e.core.keys.queries.Load(),
 		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(),
 	}
 	for _, l := range e.core.lanes {

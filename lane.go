@@ -317,6 +317,7 @@ func (t *transaction) run() (err error) {
 	if !b.Changed() {
 		return nil
 	}
+	b.Invalid = b.invalid()
 	if err := tx.Save(ctx, b); err != nil {
 		return err
 	}

@@ -35,6 +35,14 @@ type Options struct {
 	// Lanes is how many transactions may be written at once, within what the store can use. 0 is the store's choice.
 	Lanes int
 
+	// CachedKeys is how many API keys are kept in memory to verify them without the store. 0 is 100,000, less than 0 none.
+	// What is kept of a key takes about a kilobyte.
+	CachedKeys int
+
+	// StaleFor is how long, while the store does not answer, API keys that are in memory are still good. Verifications
+	// say then that they are stale: a revocation may have been missed. 0 refuses them, with CodeUnavailable.
+	StaleFor time.Duration
+
 	// StatisticsInterval is how often denials and the use of keys are written. 0 is one second.
 	StatisticsInterval time.Duration
 

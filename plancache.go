@@ -85,6 +85,7 @@ func (c *core) watchPlans() {
 func (c *core) observe(t *transaction) {
 	c.metrics.batches.Add(1)
 	c.metrics.commands.Add(uint64(len(t.calls)))
+	c.keys.forget(t.ledger.Invalid)
 	if !t.settled {
 		c.plans.follow(&t.ledger.Plans)
 		return

@@ -16,6 +16,7 @@ type statistics struct {
 	denials map[TenantID][]*Denial
 	counts  map[DenialCount]int64
 	touches map[KeyRef]KeyTouch
+	used    []*cachedKey // since they were last counted, in no particular order
 
 	unsettled *Statistics // what may have been written; only for flushStatistics, which runs once at a time
 }
@@ -42,14 +43,17 @@ func (s *statistics) count(c DenialCount, n int64) {
 	s.counts[c] += n
 }
 
-// touch counts a use of a key.
-func (s *statistics) touch(k KeyRef, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.used(k, KeyTouch{LastUsedAt: now, Requests: 1})
+// touch counts a use of a key: in the key itself, so that verifications do not wait for each other.
+func (s *statistics) touch(k *cachedKey, now time.Time) {
+	k.usedAt.Store(now.UnixMicro())
+	if k.uses.Add(1) == 1 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.used = append(s.used, k)
+	}
 }
 
-func (s *statistics) used(k KeyRef, more KeyTouch) {
+func (s *statistics) add(k KeyRef, more KeyTouch) {
 	if s.touches == nil {
 		s.touches = make(map[KeyRef]KeyTouch)
 	}
@@ -65,6 +69,10 @@ func (s *statistics) used(k KeyRef, more KeyTouch) {
 func (s *statistics) swap() *Statistics {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, k := range s.used {
+		s.add(KeyRef{k.tenant, k.key.ID}, KeyTouch{Requests: k.uses.Swap(0), LastUsedAt: time.UnixMicro(k.usedAt.Load()).UTC()})
+	}
+	s.used = nil
 	out := &Statistics{Counts: s.counts, Touches: s.touches}
 	for _, kept := range s.denials {
 		out.Denials = append(out.Denials, kept[max(0, len(kept)-KeptDenials):]...)
@@ -81,7 +89,7 @@ func (s *statistics) restore(old *Statistics) {
 		s.count(c, n)
 	}
 	for k, t := range old.Touches {
-		s.used(k, t)
+		s.add(k, t)
 	}
 }
 
@@ -103,22 +111,26 @@ func (c *core) writeStatistics() {
 // it forgets. What is older is lost rather than counted twice.
 const settleWithin = 15 * time.Minute
 
-func (c *core) flushStatistics() {
+// lastFlushes is how often it is tried to write the last statistics before the engine is closed.
+const lastFlushes = 5
+
+// flushStatistics writes what was gathered. It reports whether nothing is left.
+func (c *core) flushStatistics() bool {
 	s := c.stats.unsettled
 	if s != nil && systemClock().Sub(s.ID.time()) < settleWithin && !c.flush(s) {
-		return
+		return false
 	}
 	s = c.stats.swap()
 	if len(s.Denials)+len(s.Counts)+len(s.Touches) == 0 {
-		return
+		return true
 	}
 	var seed [32]byte
 	if c.read(seed[:]) != nil {
 		c.stats.restore(s)
-		return
+		return false
 	}
 	s.ID = newBatchID(rand.NewChaCha8(seed))
-	c.flush(s)
+	return c.flush(s)
 }
 
 // flush writes statistics, or keeps them: under their name where they may have been written, which the next try finds

@@ -41,6 +41,15 @@ type Store interface {
 	// Withdraw forgets a server that stops.
 	Withdraw(ctx context.Context, id ServerID) error
 
+	// FindKeys reads API keys by their hashes with their tenants' accounts, all as they were at one instant that is not
+	// before the call: for each that is asked for its key, or a zero FoundKey where there is none.
+	FindKeys(ctx context.Context, asked []KeyHash) ([]FoundKey, error)
+
+	// Invalidated lists the tenants that batches have named in Invalid: all that were committed before the call began and
+	// since the call that returned this since as its next, and perhaps some again. A since of MaxInt64 asks only from where
+	// to go on. A next that is below since says that the store is not the one it was: then nothing is known.
+	Invalidated(ctx context.Context, since int64) (changed []Invalidation, next int64, err error)
+
 	// WriteStatistics adds to what is counted off the path of admissions, all of it or nothing. It holds no account, and
 	// never overwrites what a transaction writes, nor the other way around. After ClassUnknown the same statistics may be
 	// written again: what was written under their ID counts once.
@@ -78,6 +87,24 @@ type Cluster struct {
 	Now     time.Time // the store's clock
 }
 
+// KeyHash names an API key by the SHA-256 of its secret.
+type KeyHash struct {
+	TenantID TenantID
+	Hash     [32]byte
+}
+
+// FoundKey is an API key with its tenant's account.
+type FoundKey struct {
+	Key     *APIKey
+	Account *Account
+}
+
+// Invalidation says that a tenant has changed. The same stamp of the same tenant is the same change.
+type Invalidation struct {
+	TenantID TenantID
+	Stamp    int64
+}
+
 // Tx is a write transaction. Its methods are called in this order: Claim, any number of Load and Save, then Commit or
 // Rollback; after an error only Rollback may follow. Not safe for concurrent use.
 type Tx interface {
@@ -111,7 +138,6 @@ type Reader interface {
 	Load(ctx context.Context, b *Batch) error
 
 	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)                    // in no particular order
-	KeyByHash(ctx context.Context, tenant TenantID, hash [32]byte) (*APIKey, error)      // nil where there is none
 	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)          // nil where there is none
 	HasOperatorKey(ctx context.Context) (bool, error)                                    // any, revoked ones too
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none

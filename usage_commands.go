@@ -244,7 +244,7 @@ func refusedEvent(item UsageResult) error {
 
 // records refuses usage of a tenant that is past it.
 func (a *Account) records(now time.Time) error {
-	if a.deadAt(now) {
+	if a.Status.deadAt(a.Since, now) {
 		return errTenantTerminated
 	}
 	return nil

@@ -72,6 +72,11 @@ var (
 	descRetries        = engineDesc("retries_total", "Transactions repeated after a serialization failure or deadlock.")
 	descIsolated       = engineDesc("isolated_batches_total", "Batches that failed on one command's data and were repeated in parts.")
 	descUnknownCommits = engineDesc("unknown_commits_total", "Commits whose outcome had to be looked up.")
+	descKeyHits        = engineDesc("key_hits_total", "API keys that were found in memory.")
+	descKeyQueries     = engineDesc("key_queries_total", "Queries for API keys that were not.")
+	descKeyStale       = engineDesc("key_stale_total", "API keys that were good by what was in memory while the store did not answer.")
+	descServers        = engineDesc("servers", "Servers that share the store, this one included.")
+	descLanes          = engineDesc("lanes", "This server's share of the transactions that write at once.")
 	descWaitingTenants = engineDesc("waiting_tenants", "Tenants with commands in a queue now.")
 	descWaitingBytes   = engineDesc("waiting_bytes", "What waiting commands hold in memory now.")
 )
@@ -83,7 +88,8 @@ func engineDesc(name, help string) *prometheus.Desc {
 // Describe names the metrics.
 func (e engineMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descBatches, descCommands, descRetries, descIsolated, descUnknownCommits, descWaitingTenants, descWaitingBytes,
+		descBatches, descCommands, descRetries, descIsolated, descUnknownCommits, descKeyHits, descKeyQueries, descKeyStale,
+		descServers, descLanes, descWaitingTenants, descWaitingBytes,
 	} {
 		out <- d
 	}
@@ -100,6 +106,11 @@ func (e engineMetrics) Collect(out chan<- prometheus.Metric) {
 	counter(descRetries, m.Retries)
 	counter(descIsolated, m.Isolated)
 	counter(descUnknownCommits, m.UnknownCommits)
+	counter(descKeyHits, m.KeyHits)
+	counter(descKeyQueries, m.KeyQueries)
+	counter(descKeyStale, m.KeyStale)
+	out <- prometheus.MustNewConstMetric(descServers, prometheus.GaugeValue, float64(m.Servers))
+	out <- prometheus.MustNewConstMetric(descLanes, prometheus.GaugeValue, float64(m.Lanes))
 	out <- prometheus.MustNewConstMetric(descWaitingTenants, prometheus.GaugeValue, float64(m.WaitingTenants))
 	out <- prometheus.MustNewConstMetric(descWaitingBytes, prometheus.GaugeValue, float64(m.WaitingBytes))
 }

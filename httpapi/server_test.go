@@ -191,6 +191,13 @@ func (f *failing) View(ctx context.Context, read func(rentroll.Reader) error) er
 	return f.Store.View(ctx, read)
 }
 
+func (f *failing) FindKeys(ctx context.Context, asked []rentroll.KeyHash) ([]rentroll.FoundKey, error) {
+	if f.broken.Load() {
+		return nil, &rentroll.StoreError{Class: rentroll.ClassUnavailable, Op: "find keys", Err: errors.New("the disk of host db-7 is full")}
+	}
+	return f.Store.FindKeys(ctx, asked)
+}
+
 // failingWorld is a world whose store can be broken.
 func failingWorld(t *testing.T, options ...func(*rentroll.Options, *Options)) (*world, *failing) {
 	t.Helper()
@@ -204,7 +211,7 @@ func failingWorld(t *testing.T, options ...func(*rentroll.Options, *Options)) (*
 
 func TestTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
-	w, store := failingWorld(t)
+	w, store := failingWorld(t, func(e *rentroll.Options, _ *Options) { e.CachedKeys = -1 }) // with a cache keys are good a while
 	fixture := w.furnish()
 	w.send(ask{method: "GET", path: "/readyz"}).expect(200).has("status", "ok", "version", "test")
 	store.broken.Store(true)

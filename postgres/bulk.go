@@ -86,6 +86,13 @@ func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock, omitted mask) string {
 		})
 		return "INSERT INTO " + b.Table + " (" + list + ") SELECT " + list + " FROM " + from +
 			" ON CONFLICT (" + strings.Join(names[:b.Keys], ", ") + ") DO UPDATE SET " + sums
+	case sqlstore.OpFirst:
+		last := names[b.Keys-1]
+		given := "given." + last
+		//nolint:unqueryvet // its columns are those of the statement inside
+		return "SELECT first.* FROM " + from + " CROSS JOIN LATERAL (" + b.Select + " WHERE " + join(0, b.Keys-1, " AND ", func(i int) string {
+			return fmt.Sprintf("%s.%s = given.%s", b.Table, names[i], names[i])
+		}) + fmt.Sprintf(" AND %[1]s.%[2]s >= %[3]s AND %[1]s.%[2]s <= %[3]s ORDER BY %[1]s.%[2]s LIMIT 1) AS first", b.Table, last, given)
 	case sqlstore.OpSelect:
 		if lock != sqlstore.LockNone {
 			// Without a join: a row that changed while it was waited for is looked at again, and nothing else with it.

@@ -48,7 +48,6 @@ var parameters = map[string]struct {
 	"listUsersByEmail":  {51, []any{"shared@example.com", last, 51}},
 	"listMembers":       {201, []any{whose{}, uid(9000), 201}},
 	"membershipsOfUser": {1, []any{uid(9001)}},
-	"keyByHash":         {1, []any{whose{}, hash(9001)}},
 	"overdueKeys":       {501, []any{whose{}, 501}},
 	"countExpiredKeys":  {200, []any{whose{}, 9000}},
 	"listKeys":          {201, []any{whose{}, uid(9000), 201}},
@@ -191,7 +190,7 @@ func blank(b *sqlstore.Bulk) (row []any) {
 
 // argumentsOf returns the columns that are given for a row.
 func argumentsOf(b *sqlstore.Bulk) []sqlstore.Column {
-	if b.Op == sqlstore.OpSelect || b.Op == sqlstore.OpDelete {
+	if b.Op == sqlstore.OpSelect || b.Op == sqlstore.OpFirst || b.Op == sqlstore.OpDelete {
 		return b.Columns[:b.Keys]
 	}
 	return b.Columns

@@ -36,7 +36,7 @@ var (
 		"listUsersByEmail":  "users_email",
 		"listMembers":       "members_id",
 		"membershipsOfUser": "members_user",
-		"keyByHash":         "api_keys_hash",
+		"keysByHash":        "api_keys_hash",
 		"overdueKeys":       "api_keys_expiring",
 		"countExpiredKeys":  "api_keys_expiring",
 		"overdueRuns":       "runs_open",

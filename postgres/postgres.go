@@ -348,6 +348,28 @@ func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
 	return s, nil
 }
 
+// Ask reads in a snapshot that begins and ends in the same round trip.
+func (d *database) Ask(ctx context.Context, requests ...*sqlstore.Request) error {
+	s, err := d.begin(ctx, d.reading, "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
+	if err != nil {
+		return err
+	}
+	defer s.Rollback()
+	s.writes = requests
+	err = s.Commit(ctx)
+	if e, failed := errors.AsType[*rentroll.StoreError](err); failed && e.Class == rentroll.ClassUnknown {
+		e.Class = rentroll.ClassRetry // it was only read
+	}
+	return err
+}
+
+// Stamps are the ids of transactions, 64 bits that never come again. Those below the oldest that runs have ended, and
+// what they wrote is seen: a commit that takes its time is not passed over, as it could be by any clock.
+func (d *database) Stamps() (own, horizon string) {
+	return "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)",
+		"CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+}
+
 func (d *database) begin(ctx context.Context, pool *pool, begin string) (*session, error) {
 	conn, err := pool.lend(ctx)
 	if err != nil {

@@ -331,7 +331,7 @@ func (s *sender) forget(i int) {
 
 // argumentsOf returns the columns of which a row's arguments are given.
 func argumentsOf(b *sqlstore.Bulk) []sqlstore.Column {
-	if b.Op == sqlstore.OpSelect || b.Op == sqlstore.OpDelete {
+	if b.Op == sqlstore.OpSelect || b.Op == sqlstore.OpFirst || b.Op == sqlstore.OpDelete {
 		return b.Columns[:b.Keys]
 	}
 	return b.Columns

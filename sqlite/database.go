@@ -96,6 +96,22 @@ func (d *database) Read(ctx context.Context) (sqlstore.Session, error) {
 	return d.begin(ctx, d.readers, "BEGIN")
 }
 
+// Ask reads in a snapshot.
+func (d *database) Ask(ctx context.Context, requests ...*sqlstore.Request) error {
+	s, err := d.Read(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Rollback()
+	return s.Run(ctx, requests...)
+}
+
+// Stamps count the transactions that marked something: there is only one at a time.
+func (d *database) Stamps() (own, horizon string) {
+	const next = "(SELECT COALESCE(MAX(stamp), 0) + 1 FROM invalidations)"
+	return next, next
+}
+
 func (d *database) begin(ctx context.Context, from chan *connection, begin string) (sqlstore.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ func TestPlansOfHotStatements(t *testing.T) {
 	for name, want := range map[string]string{
 		"runs.find":         "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id=?)",
 		"accounts.find":     "SEARCH accounts USING PRIMARY KEY (tenant_id=?)",
-		"keyByHash":         "SEARCH api_keys USING INDEX api_keys_hash (tenant_id=? AND hash>? AND hash<?)",
+		"keysByHash":        "SEARCH api_keys USING INDEX api_keys_hash (tenant_id=? AND hash>? AND hash<?)",
 		"overdueRuns":       "SEARCH runs USING INDEX runs_open (tenant_id=?)",
 		"countOverdueRuns":  "SEARCH runs USING INDEX runs_open (tenant_id=? AND lease_expires_at<?)",
 		"overdueKeys":       "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND expires_at>?)", // which are those not NULL

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -66,6 +67,7 @@ func keyTests() []test {
 		test{"Statuses", keyStatuses},
 		test{"AllWorkersIsNil", keyForAllWorkers},
 		test{"ByHash", keyByHash},
+		test{"ManyByHash", findManyKeys},
 		test{"ListNewestFirst", listKeys},
 		test{"ListActive", listActiveKeys},
 		test{"CountExpired", countExpiredKeys},
@@ -98,13 +100,45 @@ func keyForAllWorkers(s *scene) {
 	}
 }
 
-func (s *scene) keyByHash(tenant rentroll.TenantID, hash [32]byte) (out *rentroll.APIKey) {
+func (s *scene) findKeys(asked ...rentroll.KeyHash) []rentroll.FoundKey {
 	s.Helper()
-	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
-		out, err = r.KeyByHash(ctx, tenant, hash)
-		return err
-	})
+	out, err := s.store.FindKeys(s.Context(), asked)
+	s.must(err)
+	if len(out) != len(asked) {
+		s.Fatalf("%d answers to %d questions", len(out), len(asked))
+	}
 	return out
+}
+
+func (s *scene) keyByHash(tenant rentroll.TenantID, hash [32]byte) *rentroll.APIKey {
+	s.Helper()
+	return s.findKeys(rentroll.KeyHash{TenantID: tenant, Hash: hash})[0].Key
+}
+
+// findManyKeys asks for keys of several tenants at once, also twice and for those that are not there.
+func findManyKeys(s *scene) {
+	var asked []rentroll.KeyHash
+	want := make(map[rentroll.KeyHash]*rentroll.APIKey)
+	for range 5 {
+		k := fullKey(s)
+		other := keyOf(s, k.TenantID)
+		keys.put(s, k, other)
+		none := rentroll.KeyHash{TenantID: k.TenantID, Hash: sha256.Sum256(k.ID[:])}
+		asked = append(asked, keyHash(k), none, keyHash(other), keyHash(k))
+		want[keyHash(k)], want[keyHash(other)] = k, other
+	}
+	asked = append(asked, rentroll.KeyHash{TenantID: newID[rentroll.TenantID](s), Hash: asked[0].Hash})
+	for i, f := range s.findKeys(asked...) {
+		same(s, "the key", f.Key, want[asked[i]])
+		if (f.Account != nil) != (f.Key != nil) || f.Account != nil && f.Account.TenantID != asked[i].TenantID {
+			s.Errorf("with the key %v came the account %v", f.Key, f.Account)
+		}
+	}
+	s.findKeys()
+}
+
+func keyHash(k *rentroll.APIKey) rentroll.KeyHash {
+	return rentroll.KeyHash{TenantID: k.TenantID, Hash: k.Hash}
 }
 
 func keyByHash(s *scene) {

@@ -68,6 +68,7 @@ func groups() []group {
 		{"Audit", auditTests()},
 		{"Periods", periodTests()},
 		{"Statistics", statisticsTests()},
+		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},
 		{"Transactions", transactionTests()},
 		{"Snapshots", snapshotTests()},

@@ -26,6 +26,7 @@ type serveCmd struct {
 	Listen          string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Where to listen: host:port. Default: ${default}."`
 	OperatorKeyFile string        `placeholder:"FILE" help:"File with an operator key of 32 to 200 printable characters, valid while it is given and never stored; or RENTROLL_OPERATOR_KEY holds the key itself. Without one, the first start makes a key."`
 	KeyPrefix       string        `default:"rr" placeholder:"LETTERS" help:"What the secrets of new API keys begin with: 2 to 6 lower-case letters. Default: ${default}."`
+	KeysStaleFor    time.Duration `placeholder:"TIME" help:"While the database does not answer, how long API keys that are in memory stay good, though a revocation may have been missed. Default: 0, they are refused."`
 	Demo            bool          `help:"Fill an empty database with a believable platform, and keep it at work."`
 	DrainTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"How long a stop waits for requests that are being answered. Default: ${default}."`
 	PprofListen     string        `placeholder:"ADDR" help:"Serve Go's profiles at this address, for trusted people only. Default: nowhere."`
@@ -135,7 +136,7 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 		return err
 	}
 	s.engine, err = rentroll.New(store, &rentroll.Options{
-		Now: s.clock.Now, Logger: s.logger, KeyPrefix: s.KeyPrefix, OperatorSecret: s.secret,
+		Now: s.clock.Now, Logger: s.logger, KeyPrefix: s.KeyPrefix, OperatorSecret: s.secret, StaleFor: s.KeysStaleFor,
 	})
 	var refused *rentroll.Error
 	switch {

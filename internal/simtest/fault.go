@@ -47,6 +47,9 @@ type Faults struct {
 	OnView   func() Fault
 
 	OnStatistics func() Fault
+	OnFind       func() Fault // before keys are read
+	OnFound      func()       // when keys have been read, before the engine knows
+	OnChanges    func() Fault // before others' changes are learnt
 
 	mu   sync.Mutex
 	lost map[rentroll.BatchID]bool // whether a transaction whose connection was lost had happened
@@ -98,6 +101,26 @@ func (f *Faults) WriteStatistics(ctx context.Context, s *rentroll.Statistics) er
 		return fault.failure("statistics")
 	}
 	return nil
+}
+
+// FindKeys reads API keys.
+func (f *Faults) FindKeys(ctx context.Context, asked []rentroll.KeyHash) ([]rentroll.FoundKey, error) {
+	if fault := call(f.OnFind); fault != None {
+		return nil, fault.failure("find keys")
+	}
+	found, err := f.Store.FindKeys(ctx, asked)
+	if f.OnFound != nil {
+		f.OnFound()
+	}
+	return found, err
+}
+
+// Invalidated lists what others have changed.
+func (f *Faults) Invalidated(ctx context.Context, since int64) ([]rentroll.Invalidation, int64, error) {
+	if fault := call(f.OnChanges); fault != None {
+		return nil, 0, fault.failure("changes")
+	}
+	return f.Store.Invalidated(ctx, since)
 }
 
 func call(hook func() Fault) Fault {

@@ -14,12 +14,19 @@ type Dialect interface {
 	Write(ctx context.Context) (Session, error)
 	Read(ctx context.Context) (Session, error)
 
+	// Ask reads in a snapshot of its own: in one round trip, where there are any.
+	Ask(ctx context.Context, requests ...*Request) error
+
 	// Remote says that the database is behind a wire and others write to it too: the outcome of a commit may be lost on
 	// its way, so that each must leave its id, and rows may be locked by others.
 	Remote() bool
 
 	// Clock is the expression by which the database tells its time, in microseconds since 1970.
 	Clock() string
+
+	// Stamps are two expressions about the order of write transactions. The first is the number of the present one. The
+	// second, in a snapshot, is a number that no transaction which the snapshot does not see is below.
+	Stamps() (own, horizon string)
 
 	Close() error
 }
@@ -79,6 +86,7 @@ const (
 	OpUpdate           // sets all columns of the row with this key
 	OpDelete           // by key
 	OpSelect           // by key
+	OpFirst            // selects for each key the first row, in the order of the key's last column, whose index serves it
 	OpAdd              // inserts the row or adds the columns behind the key to what is there
 )
 

@@ -122,8 +122,11 @@ const expiring = "WHERE api_keys.tenant_id = $1 AND api_keys.status = 'active' A
 
 var (
 	// In order of the hash only the index on it will do; the primary key would else seem as good for a tenant of one key.
-	keyByHash = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.hash >= $2 AND api_keys.hash <= $2
-		ORDER BY api_keys.hash`)
+	keysByHash = &Stmt{
+		SQL: keys.selects() + ` WHERE api_keys.tenant_id = $1 AND api_keys.hash >= $2 AND api_keys.hash <= $2
+			ORDER BY api_keys.hash`,
+		Bulk: &Bulk{Op: OpFirst, Table: keys.name, Columns: columns("tenant_id:id hash:bytes"), Keys: 2, Select: keys.selects()},
+	}
 	operatorKeyByHash = operatorKeys.query("WHERE hash = $1")
 	countOperatorKeys = &Stmt{SQL: "SELECT COUNT(*) FROM operator_keys"}
 	overdueKeys       = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
@@ -180,19 +183,6 @@ func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
 		*into = row.Int()
 		return nil
 	}}
-}
-
-// KeyByHash returns the key of a tenant with this hash.
-func (r *reader) KeyByHash(ctx context.Context, tenant rentroll.TenantID, hash [32]byte) (out *rentroll.APIKey, err error) {
-	err = r.session.Run(ctx, &Request{
-		Stmt: keyByHash, Rows: 1,
-		Bind: func(_ int, a Args) {
-			a.ID(tenant)
-			bindHash(a, hash)
-		},
-		Scan: keys.found(func(_ rentroll.KeyRef, k *rentroll.APIKey) { out = k }),
-	})
-	return out, err
 }
 
 // OperatorKeyByHash returns the operator key with this hash.

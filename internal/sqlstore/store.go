@@ -10,13 +10,17 @@ import (
 
 // Store is a rentroll.Store on a SQL database.
 type Store struct {
-	dialect  Dialect
-	presence presence
-	hot      hot // only with sessions that are Sole
+	dialect       Dialect
+	presence      presence
+	invalidations invalidations
+	hot           hot // only with sessions that are Sole
 }
 
 // New makes a store of a database whose migrations have been applied. The store owns the dialect and closes it.
-func New(d Dialect) *Store { return &Store{dialect: d, presence: newPresence(d.Clock())} }
+func New(d Dialect) *Store {
+	stamp, horizon := d.Stamps()
+	return &Store{dialect: d, presence: newPresence(d.Clock()), invalidations: newInvalidations(stamp, horizon)}
+}
 
 // Traits say what kind of store it is.
 func (s *Store) Traits() rentroll.Traits { return s.dialect.Traits() }
@@ -235,6 +239,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
 	requests = operatorKeys.add(b.NewOperatorKeys, requests)
+	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
 }
 

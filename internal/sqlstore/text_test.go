@@ -169,7 +169,7 @@ func TestPlaceholders(t *testing.T) {
 			continue
 		}
 		want := len(stmt.Bulk.Columns)
-		if stmt.Bulk.Op == OpSelect || stmt.Bulk.Op == OpDelete {
+		if stmt.Bulk.Op == OpSelect || stmt.Bulk.Op == OpFirst || stmt.Bulk.Op == OpDelete {
 			want = stmt.Bulk.Keys
 		}
 		if highest != want {
