@@ -26,6 +26,9 @@ type Actor struct {
 	IP        string
 	UserAgent string
 
+	// RateLimits are those of an API key and its tenant, with the call counted by which this actor was authenticated.
+	RateLimits []RateLimit
+
 	key         *APIKey // of an API key: its state when it was authenticated
 	status      TenantStatus
 	statusSince time.Time

@@ -69,7 +69,7 @@ type CreateAPIKeyParams struct {
 	Permissions       []string // nil is run:* and read:*; an empty list is refused
 	AllowedWorkers    []string // nil is all; an empty list is refused
 	ExpiresInDays     int      // 1–3,650; 0 is never
-	RateLimitRPM      *int64   // requests a minute, 1–1,000,000; kept, shown and inherited, not enforced yet
+	RateLimitRPM      *int64   // requests a minute, 1–1,000,000; over several servers approximate
 	MaxConcurrentRuns *int64
 	MaxTokensPerMonth *int64
 	IdempotencyKey    string

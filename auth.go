@@ -12,6 +12,9 @@ var errUnauthenticated = &Error{Code: CodeUnauthenticated, Message: "the credent
 // Authenticate finds out who presents a secret: an operator or a tenant's API key. A secret that is good for nobody is
 // CodeUnauthenticated, without distinction. The keys of a tenant that is not active are let in: what they may then still
 // do is decided operation by operation. The caller may add where the call came from before using the Actor.
+//
+// It counts one request against the rate limits of an API key and its tenant. Beyond them the error is CodeRateLimited, and
+// the Actor holds nothing but its RateLimits.
 func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error) {
 	hash := hashSecret(secret)
 	if own := e.core.opts.OperatorSecret; own != "" {
@@ -39,10 +42,16 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error)
 		return Actor{}, errorf(CodeInternal, "the API key holds permissions that this program does not know")
 	}
 	e.core.stats.touch(k, now)
-	return Actor{
+	actor := Actor{
 		Kind: ActorAPIKey, TenantID: k.tenant, APIKeyID: k.key.ID, Permissions: k.permissions,
 		key: k.key, status: k.status, statusSince: k.since,
-	}, nil
+	}
+	limits, refused := e.core.rates(k, now)
+	if refused {
+		return Actor{RateLimits: limits}, errRateLimited(limits)
+	}
+	actor.RateLimits = limits
+	return actor, nil
 }
 
 // deadAt reports whether the keys of a tenant that has had a status since then are good for nothing any more.
@@ -164,6 +173,12 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	v := &Verification{
 		TenantID: k.tenant, TenantStatus: NullString(k.status), APIKeyID: k.key.ID, Plan: NullString(k.plan),
 		Permissions: k.key.Permissions, AllowedWorkers: k.key.AllowedWorkers, Code: k.verdict(p, now), Stale: stale,
+	}
+	if v.Code == "" && k.key.ID != e.actor.APIKeyID { // a caller that asks about itself was counted as it came in
+		list, refused := e.core.rates(k, now)
+		if v.RateLimit = k.info(list, now); refused {
+			v.Code = NullString(CodeRateLimited)
+		}
 	}
 	v.Valid = v.Code == ""
 	if v.Valid {

@@ -27,16 +27,17 @@ type Engine struct {
 
 // core is what all the handles of one engine share.
 type core struct {
-	store   Store
-	opts    Options
-	lanes   []*lane
-	active  atomic.Int32  // how many of the lanes are used: this server's share
-	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
-	cluster cluster
-	plans   planCache
-	keys    *keyCache
-	stats   statistics
-	metrics metrics
+	store    Store
+	opts     Options
+	lanes    []*lane
+	active   atomic.Int32  // how many of the lanes are used: this server's share
+	patient  chan struct{} // holds a token for each transaction that waits for accounts which others hold
+	cluster  cluster
+	plans    planCache
+	keys     *keyCache
+	limiters limiters
+	stats    statistics
+	metrics  metrics
 
 	random     sync.Mutex // guards opts.Random
 	stop       chan struct{}
@@ -51,7 +52,7 @@ func New(store Store, options *Options) (*Engine, error) {
 		return nil, err
 	}
 	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
-	c.keys = newKeyCache(store, opts.CachedKeys)
+	c.keys, c.limiters = newKeyCache(store, opts.CachedKeys), newLimiters()
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)

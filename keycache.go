@@ -11,6 +11,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/rentroll/rentroll/quota"
 )
 
 // Verifying a key is on the path of every request of a platform. So what a verification needs is kept in memory, and three
@@ -48,10 +50,11 @@ type cachedKey struct {
 	permissions PermissionSet
 	unreadable  bool // the key has permissions that this program does not know
 
-	status  TenantStatus
-	since   time.Time // of the status
-	plan    string
-	lastNow time.Time // the tenant's, when this was read
+	status    TenantStatus
+	since     time.Time // of the status
+	plan      string
+	overrides quota.Limits
+	lastNow   time.Time // the tenant's, when this was read
 
 	generation uint64    // of the tenant, when this was read
 	readAt     time.Time // of the process
@@ -272,7 +275,8 @@ func (k *keyCache) query(l *lookup) (some bool) {
 			var wrong []FieldError
 			entry.permissions, wrong = CompilePermissions(f.Key.Permissions)
 			entry.unreadable = len(wrong) > 0
-			entry.status, entry.since, entry.plan, entry.lastNow = f.Account.Status, f.Account.Since, f.Account.Plan, f.Account.LastNow
+			entry.status, entry.since, entry.lastNow = f.Account.Status, f.Account.Since, f.Account.LastNow
+			entry.plan, entry.overrides = f.Account.Plan, f.Account.Overrides
 		}
 		l.found[i] = entry
 		k.keep(l.asked[i].Hash, entry)
@@ -280,8 +284,8 @@ func (k *keyCache) query(l *lookup) (some bool) {
 	return some
 }
 
-// invalid lists the tenants of which others must forget what they keep: a key of theirs has changed, or what a
-// verification says of the tenant itself. That a key expired needs no telling.
+// invalid lists the tenants of which others must forget what they keep: a key of theirs has changed, or the generation of
+// the account says so. That a key expired needs no telling.
 func (b *Batch) invalid() []TenantID {
 	var out []TenantID
 	named := make(map[TenantID]bool)
@@ -299,7 +303,7 @@ func (b *Batch) invalid() []TenantID {
 	}
 	for _, id := range b.Accounts.order {
 		was, is := b.Accounts.stored[id], b.Accounts.rows[id]
-		if was != nil && is != nil && (was.Status != is.Status || !was.Since.Equal(is.Since) || was.Plan != is.Plan) {
+		if was != nil && is != nil && was.Generation != is.Generation {
 			add(id)
 		}
 	}

@@ -39,7 +39,9 @@ func (e *Engine) GetQuotas(ctx context.Context, tenant TenantID) ([]QuotaUse, er
 	var out []QuotaUse
 	err := e.viewLive(ctx, tenant, func(_ Reader, a *Account, plan *Plan, now time.Time) error {
 		for _, d := range quota.Definitions() {
-			out = append(out, quotaUse(a, plan, d.Name, now))
+			if use := quotaUse(a, plan, d.Name, now); d.Span != quota.Rate {
+				out = append(out, use)
+			}
 		}
 		return nil
 	})

@@ -18,7 +18,7 @@ import (
 func (s *server) admit(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	if !isPublic(ctx.Operation()) {
-		if err := s.authenticate(r); err != nil {
+		if err := s.authenticate(w, r); err != nil {
 			s.refuse(w, r, err)
 			return
 		}
@@ -36,13 +36,15 @@ func isPublic(op *huma.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(way map[string][]string) bool { return len(way) == 0 })
 }
 
-// authenticate notes the caller in the request's exchange.
-func (s *server) authenticate(r *http.Request) error {
+// authenticate notes the caller in the request's exchange, and how it stands against its rate limits in the answer's
+// headers.
+func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	secret, err := credential(r.Header)
 	if err != nil {
 		return err
 	}
 	actor, err := s.engine.Authenticate(r.Context(), secret)
+	showRateLimits(w.Header(), actor.RateLimits)
 	if err != nil {
 		return err
 	}

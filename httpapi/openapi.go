@@ -81,7 +81,7 @@ func (r route) refusals(once bool) []rentroll.Code {
 		rentroll.CodeMalformedRequest, rentroll.CodeValidationFailed, rentroll.CodeInternal, rentroll.CodeUnavailable,
 	}, r.codes...)
 	if r.needs != "" {
-		may = append(may, rentroll.CodeUnauthenticated, rentroll.CodeForbidden)
+		may = append(may, rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeRateLimited)
 		if r.needs != needsOperator {
 			may = append(may, rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated)
 		}
@@ -204,6 +204,10 @@ func (s *server) document(r route, params, body reflect.Type) {
 	if success.Headers == nil {
 		success.Headers = map[string]*huma.Header{}
 	}
+	if !isPublic(op) {
+		success.Headers["RateLimit-Policy"] = header("The limits of requests a minute that an API key and its tenant have, where there are any (draft-ietf-httpapi-ratelimit-headers): `\"key\";q=600;w=60`.")
+		success.Headers["RateLimit"] = header("How many requests are left of each, and in how many seconds all of them will be: `\"key\";r=599;t=1`.")
+	}
 	if once || r.replays {
 		success.Headers["Idempotency-Replayed"] = header("`true` where the answer repeats an earlier one, so that nothing was done now.")
 	}
@@ -246,7 +250,7 @@ func (s *server) documentProblems(op *huma.Operation, codes []rentroll.Code) {
 		}
 		answer.Description += "`" + string(code) + "`"
 		switch code {
-		case rentroll.CodeQuotaExceeded, rentroll.CodeOverloaded, rentroll.CodeUnavailable:
+		case rentroll.CodeQuotaExceeded, rentroll.CodeRateLimited, rentroll.CodeOverloaded, rentroll.CodeUnavailable:
 			answer.Headers = map[string]*huma.Header{"Retry-After": header("Seconds after which it may be worth trying again.")}
 		case rentroll.CodeUnauthenticated:
 			answer.Headers = map[string]*huma.Header{"WWW-Authenticate": header("`Bearer`")}

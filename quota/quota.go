@@ -16,6 +16,8 @@ const (
 	ConcurrentRuns Name = "concurrent_runs"
 	TokensPerMonth Name = "tokens_per_month"
 	APIKeys        Name = "api_keys"
+
+	RequestsPerMinute Name = "requests_per_minute"
 )
 
 // Span says over what a quota counts. The zero value is [Gauge].
@@ -25,9 +27,10 @@ const (
 	Gauge Span = iota // what exists at this moment; never rolls over
 	Day               // what was used in the tenant's day
 	Month             // what was used in the tenant's month, from anchor day to anchor day
+	Rate              // how fast, per minute: nothing is counted up, and servers that share a limit divide it
 )
 
-// String returns "gauge", "day" or "month".
+// String returns "gauge", "day", "month" or "rate".
 func (s Span) String() string {
 	switch s {
 	case Gauge:
@@ -36,6 +39,8 @@ func (s Span) String() string {
 		return "day"
 	case Month:
 		return "month"
+	case Rate:
+		return "rate"
 	}
 	return fmt.Sprintf("Span(%d)", uint8(s))
 }
@@ -54,6 +59,7 @@ var definitions = [...]Definition{
 	{ConcurrentRuns, Gauge, "Concurrent runs"},
 	{TokensPerMonth, Month, "Tokens per month"},
 	{APIKeys, Gauge, "API keys"},
+	{RequestsPerMinute, Rate, "Requests per minute"},
 }
 
 // Definitions returns all quotas, always in the same order. The slice is the

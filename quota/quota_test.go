@@ -13,6 +13,7 @@ func TestDefinitions(t *testing.T) {
 		{Name: quota.ConcurrentRuns, Span: quota.Gauge, Title: "Concurrent runs"},
 		{Name: quota.TokensPerMonth, Span: quota.Month, Title: "Tokens per month"},
 		{Name: quota.APIKeys, Span: quota.Gauge, Title: "API keys"},
+		{Name: quota.RequestsPerMinute, Span: quota.Rate, Title: "Requests per minute"},
 	}
 	got := quota.Definitions()
 	if len(got) != len(want) {
@@ -42,7 +43,7 @@ func TestLookupUnknown(t *testing.T) {
 
 func TestSpanString(t *testing.T) {
 	for span, want := range map[quota.Span]string{
-		quota.Gauge: "gauge", quota.Day: "day", quota.Month: "month", 7: "Span(7)",
+		quota.Gauge: "gauge", quota.Day: "day", quota.Month: "month", quota.Rate: "rate", 7: "Span(7)",
 	} {
 		if got := span.String(); got != want {
 			t.Errorf("Span(%d) is %q, want %q", uint8(span), got, want)

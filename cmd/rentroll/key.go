@@ -29,7 +29,7 @@ type keyCreate struct {
 	Permissions       []string        `placeholder:"PERMISSION" help:"What it may do, such as run:create or read:*. Default: run:*,read:*."`
 	AllowedWorkers    []string        `placeholder:"WORKER" help:"Which workers it may run. Default: all."`
 	ExpiresInDays     int             `placeholder:"DAYS" help:"How long it is good. Default: for ever."`
-	RateLimitRPM      *int64          `name:"rate-limit-rpm" placeholder:"N" help:"How many requests a minute it may make (kept, not enforced yet). Default: any number."`
+	RateLimitRPM      *int64          `name:"rate-limit-rpm" placeholder:"N" help:"How many requests a minute it may make. Default: any number."`
 	MaxConcurrentRuns *int64          `placeholder:"N" help:"Its own limit, beside the tenant's."`
 	MaxTokensPerMonth *int64          `placeholder:"N" help:"Its own limit, beside the tenant's."`
 	IdempotencyKey    string          `placeholder:"KEY" help:"Makes a repetition of the command harmless."`

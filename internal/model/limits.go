@@ -113,6 +113,7 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 				u.used++
 			}
 		}
+	case quota.RequestsPerMinute: // a rate, of which nothing is counted up
 	}
 	return u
 }

@@ -1,0 +1,117 @@
+package rentroll
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+// RateLimit is how a caller stands against one limit of requests a minute, on the server that answers: each server
+// enforces its share of a limit, so that over several servers it is approximate.
+type RateLimit struct {
+	Scope     Scope         // whose limit it is
+	Limit     int64         // requests a minute, over all servers
+	Remaining int64         // how many would be let through now
+	Reset     time.Duration // until as many as ever would be
+	Retry     time.Duration // until the next one would be let through; zero when one would be now
+}
+
+// Requests a minute are limited by the generic cell rate algorithm (ITU-T Recommendation I.371, as a virtual schedule):
+// one number, the time at which the limiter would be full again. A caller that was quiet may send a minute's worth at
+// once; after that requests come at the limit's pace.
+
+const rateWindow = time.Minute
+
+// gcra is one limiter. Safe for concurrent use; the zero value is full.
+type gcra struct {
+	tat atomic.Int64 // the theoretical arrival time, nanoseconds since the process began to count
+}
+
+// take asks for one request of so many a minute.
+func (g *gcra) take(share int64, now time.Duration) (remaining int64, reset, retry time.Duration) {
+	interval := max(rateWindow/time.Duration(share), 1)
+	for {
+		was := g.tat.Load()
+		next := max(time.Duration(was), now) + interval
+		if wait := next - now - rateWindow; wait > 0 {
+			return 0, next - interval - now, wait
+		}
+		if g.tat.CompareAndSwap(was, int64(next)) {
+			return int64((rateWindow - (next - now)) / interval), next - now, 0
+		}
+	}
+}
+
+// limiters keeps the limiters of keys, by family, and of tenants. One that is pushed out begins anew.
+type limiters struct {
+	families *otter.Cache[KeyID, *gcra]
+	tenants  *otter.Cache[TenantID, *gcra]
+}
+
+const limitersKept = 100_000
+
+func newLimiters() limiters {
+	return limiters{
+		families: otter.Must(&otter.Options[KeyID, *gcra]{MaximumSize: limitersKept}),
+		tenants:  otter.Must(&otter.Options[TenantID, *gcra]{MaximumSize: limitersKept}),
+	}
+}
+
+func limiterOf[K comparable](all *otter.Cache[K, *gcra], k K) *gcra {
+	if g, known := all.GetIfPresent(k); known {
+		return g
+	}
+	g, _ := all.ComputeIfAbsent(k, func() (*gcra, bool) { return &gcra{}, false })
+	return g
+}
+
+// rates counts one request of a key against its own limit and its tenant's, and returns how it stands against those that
+// it has. A request that is over one of them is refused by the last of the list.
+func (c *core) rates(k *cachedKey, now time.Time) (list []RateLimit, refused bool) {
+	count := func(g *gcra, scope Scope, limit int64) {
+		if limit == 0 { // none are allowed, ever
+			list, refused = append(list, RateLimit{Scope: scope, Reset: rateWindow, Retry: rateWindow}), true
+			return
+		}
+		share := max(1, limit/int64(c.cluster.peers().servers))
+		r := RateLimit{Scope: scope, Limit: limit}
+		r.Remaining, r.Reset, r.Retry = g.take(share, systemClock().Sub(c.keys.start))
+		list, refused = append(list, r), r.Retry > 0
+	}
+	if k.key.RateLimitRPM != nil {
+		count(limiterOf(c.limiters.families, k.key.Family), ScopeKey, *k.key.RateLimitRPM)
+	}
+	if refused {
+		return list, true
+	}
+	if limit := quota.Effective(c.plans.snapshot()[k.plan].limits(), k.overrides, quota.RequestsPerMinute, now); !limit.Unlimited && !limit.IsSoft() {
+		count(limiterOf(c.limiters.tenants, k.tenant), ScopeTenant, limit.Max)
+	}
+	return list, refused
+}
+
+// info is how a verification tells of the rate limits: the one that leaves the least.
+func (k *cachedKey) info(list []RateLimit, now time.Time) *RateLimitInfo {
+	if len(list) == 0 {
+		return nil
+	}
+	least := list[0]
+	for _, r := range list[1:] {
+		if r.Remaining < least.Remaining || r.Retry > 0 {
+			least = r
+		}
+	}
+	return &RateLimitInfo{Limit: least.Limit, Remaining: least.Remaining, ResetsAt: now.Add(least.Reset)}
+}
+
+func errRateLimited(list []RateLimit) *Error {
+	r := list[len(list)-1]
+	whose := "the tenant's"
+	if r.Scope == ScopeKey {
+		whose = "the API key's"
+	}
+	return errorf(CodeRateLimited, "%s rate limit of %d requests a minute is used up", whose, r.Limit)
+}
