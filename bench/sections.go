@@ -40,6 +40,7 @@ var sections = []section{
 		return writes(ctx, s, emit, "RecordUsage", recordUsage, 0)
 	}},
 	{"verify", verify},
+	{"keys", verifyKeys},
 	{"check", check},
 	{"summary", summary},
 	{"list", list},
