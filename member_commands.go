@@ -6,7 +6,7 @@ import (
 
 // CreateUser makes a user. It needs an operator. An external id that is taken is CodeAlreadyExists.
 func (e *Engine) CreateUser(ctx context.Context, p CreateUserParams) (*User, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserManage); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -27,7 +27,7 @@ func (e *Engine) CreateUser(ctx context.Context, p CreateUserParams) (*User, err
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id UserID) (*User, error) { return e.GetUser(ctx, id) },
+		return replay(once.result, func(id UserID) (*User, error) { return e.getUser(ctx, id) },
 			func(u *User) *bool { return &u.Replayed })
 	}
 	return c.answer, nil
@@ -75,9 +75,13 @@ func (c *createUser) decide(l *ledger) error {
 
 // GetUser returns a user. It needs an operator.
 func (e *Engine) GetUser(ctx context.Context, id UserID) (*User, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserRead); err != nil {
 		return nil, err
 	}
+	return e.getUser(ctx, id)
+}
+
+func (e *Engine) getUser(ctx context.Context, id UserID) (*User, error) {
 	b := &Batch{}
 	b.Users.Want(id)
 	if err := e.view(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
@@ -91,7 +95,7 @@ func (e *Engine) GetUser(ctx context.Context, id UserID) (*User, error) {
 
 // ListUsers lists users, newest first. It needs an operator.
 func (e *Engine) ListUsers(ctx context.Context, p ListUsersParams) (*List[*User], error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserRead); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -114,7 +118,7 @@ func (e *Engine) ListUsers(ctx context.Context, p ListUsersParams) (*List[*User]
 // DeleteUser removes a user and all memberships. It needs an operator. Where that would take a tenant's last owner it is
 // CodeLastOwner, and nothing is removed.
 func (e *Engine) DeleteUser(ctx context.Context, id UserID) error {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserManage); err != nil {
 		return err
 	}
 	var tenants []TenantID

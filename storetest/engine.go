@@ -28,6 +28,9 @@ func engineTests() []test {
 		{"KeepsPayloads", enginePayloads},
 		{"StartsAgain", engineStartsAgain},
 		{"ManyTenants", engineManyTenants},
+		{"OperatorKeys", engineOperatorKeys},
+		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
+		{"OneOperatorKeyRemains", engineLastOperatorKey},
 	}
 }
 

@@ -1,0 +1,154 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// operator makes an operator key and returns it with an engine that acts with it.
+func (h *house) operator(by *rentroll.Engine, p rentroll.CreateOperatorKeyParams) (*rentroll.OperatorKey, *rentroll.Engine, string) {
+	h.Helper()
+	secret, key, err := by.CreateOperatorKey(h.Context(), p)
+	h.must(err)
+	return key, h.as(secret), secret
+}
+
+// as returns an engine that acts for who presents a secret.
+func (h *house) as(secret string) *rentroll.Engine {
+	h.Helper()
+	actor, err := h.Authenticate(h.Context(), secret)
+	h.must(err)
+	return h.As(actor)
+}
+
+// refused checks the code of an error, and which fields it names.
+func (h *house) refused(what string, err error, code rentroll.Code, fields ...string) {
+	h.Helper()
+	if got := rentroll.CodeOf(err); got != code {
+		h.Errorf("%s: %v, want %s", what, err, code)
+		return
+	}
+	var named []string
+	if e, ok := errors.AsType[*rentroll.Error](err); ok {
+		for _, f := range e.Fields {
+			named = append(named, f.Field)
+		}
+	}
+	if !slices.Equal(named, fields) {
+		h.Errorf("%s: %v names %q, want %q", what, err, named, fields)
+	}
+}
+
+func engineOperatorKeys(s *scene) {
+	h := s.engine()
+	ctx := h.Context()
+	first, err := h.EnsureOperatorKey(ctx, "first")
+	h.must(err)
+	if again, err := h.EnsureOperatorKey(ctx, "second"); err != nil || again != "" {
+		h.Errorf("a second first key: %q, %v", again, err)
+	}
+	ops := h.as(first)
+	key, night, secret := h.operator(ops, rentroll.CreateOperatorKeyParams{
+		Name: "night shift", Permissions: []string{"tenant:*", "read:*", "operator:manage"}, ExpiresInDays: 2,
+	})
+	if key.Status != rentroll.KeyActive || !key.ExpiresAt.Equal(key.CreatedAt.Add(48*time.Hour)) || secret[:12] != string(key.KeyPrefix) {
+		h.Errorf("the key is %+v", key)
+	}
+	if got := night.Actor().String(); got != "operator:night shift" {
+		h.Errorf("the actor is %q", got)
+	}
+
+	_, err = night.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"})
+	h.must(err)
+	_, _, err = night.PutPlan(ctx, rentroll.PutPlanParams{Name: "team"})
+	h.refused("a plan without plan:manage", err, rentroll.CodeForbidden)
+	_, _, err = ops.CreateOperatorKey(ctx, rentroll.CreateOperatorKeyParams{Name: "night shift"})
+	h.refused("a name twice", err, rentroll.CodeAlreadyExists, "name")
+	_, _, err = ops.CreateOperatorKey(ctx, rentroll.CreateOperatorKeyParams{Permissions: []string{"tenant:fly"}, ExpiresInDays: 4000})
+	h.refused("wrong fields", err, rentroll.CodeValidationFailed, "name", "permissions[0]", "expires_in_days")
+
+	list, err := night.ListOperatorKeys(ctx, rentroll.ListOperatorKeysParams{Page: rentroll.Page{Limit: 1}})
+	h.must(err)
+	same(h.scene, "the first page", list.Items, []*rentroll.OperatorKey{key})
+	list, err = night.ListOperatorKeys(ctx, rentroll.ListOperatorKeysParams{Page: rentroll.Page{Cursor: string(list.NextCursor)}})
+	h.must(err)
+	if len(list.Items) != 1 || list.Items[0].Name != "first" || list.Items[0].Permissions != nil || list.NextCursor != "" {
+		h.Errorf("the second page is %+v", list)
+	}
+
+	revoked, err := ops.RevokeOperatorKey(ctx, rentroll.RevokeOperatorKeyParams{KeyID: key.ID, Reason: "left"})
+	h.must(err)
+	again, err := ops.RevokeOperatorKey(ctx, rentroll.RevokeOperatorKeyParams{KeyID: key.ID, Reason: "again"})
+	h.must(err)
+	if revoked.Status != rentroll.KeyRevoked || revoked.RevokedReason != "left" || again.RevokedReason != "left" {
+		h.Errorf("revoked %+v, again %+v", revoked, again)
+	}
+	_, err = h.Authenticate(ctx, secret)
+	h.refused("a revoked key", err, rentroll.CodeUnauthenticated)
+	// One that was let in before the revocation still finds its key gone under the lock.
+	_, _, err = night.CreateOperatorKey(ctx, rentroll.CreateOperatorKeyParams{Name: "heir", Permissions: []string{"read:*"}, ExpiresInDays: 1})
+	h.refused("an heir", err, rentroll.CodeUnauthenticated)
+}
+
+func engineOperatorKeysReach(s *scene) {
+	h := s.engine()
+	ctx := h.Context()
+	_, short, secret := h.operator(h.Engine, rentroll.CreateOperatorKeyParams{
+		Name: "short", Permissions: []string{"operator:*", "key:manage", "run:*"}, ExpiresInDays: 3,
+	})
+	full, _, _ := h.operator(h.Engine, rentroll.CreateOperatorKeyParams{Name: "full"})
+	h.operator(h.Engine, rentroll.CreateOperatorKeyParams{Name: "other"})
+	try := func(permissions []string, days int) error {
+		_, _, err := short.CreateOperatorKey(ctx, rentroll.CreateOperatorKeyParams{Name: "child", Permissions: permissions, ExpiresInDays: days})
+		return err
+	}
+	h.refused("everything", try(nil, 3), rentroll.CodeForbidden, "permissions")
+	h.refused("everything, as a word", try([]string{"*"}, 3), rentroll.CodeForbidden, "permissions")
+	h.refused("one more", try([]string{"run:create", "user:read"}, 3), rentroll.CodeForbidden, "permissions")
+	h.refused("a day more", try([]string{"run:create"}, 4), rentroll.CodeForbidden, "expires_in_days")
+	h.refused("for ever", try([]string{"run:create"}, 0), rentroll.CodeForbidden, "expires_in_days")
+	h.must(try([]string{"run:create", "operator:read"}, 3))
+	_, err := short.RevokeOperatorKey(ctx, rentroll.RevokeOperatorKeyParams{KeyID: full.ID})
+	h.refused("a mightier key", err, rentroll.CodeForbidden, "permissions")
+
+	// Nor do the API keys that it makes.
+	tenant := h.newTenant("acme", nil)
+	_, _, err = short.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{TenantID: tenant, Name: "k"})
+	h.refused("an API key that reads", err, rentroll.CodeForbidden, "permissions")
+	_, _, err = short.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{TenantID: tenant, Name: "k", Permissions: []string{"run:*"}})
+	h.must(err)
+
+	h.pass(72 * time.Hour)
+	_, err = h.Authenticate(ctx, secret)
+	h.refused("an expired key", err, rentroll.CodeUnauthenticated)
+	h.refused("a child of an expired key", try([]string{"run:create"}, 1), rentroll.CodeUnauthenticated)
+	h.operator(h.Engine, rentroll.CreateOperatorKeyParams{Name: "short"}) // its name is free again
+}
+
+// engineLastOperatorKey revokes all keys at once: one that may do everything remains, whoever is faster.
+func engineLastOperatorKey(s *scene) {
+	h := s.engine()
+	ctx := h.Context()
+	var keys []*rentroll.OperatorKey
+	for _, name := range []string{"a", "b", "c"} {
+		key, _, _ := h.operator(h.Engine, rentroll.CreateOperatorKeyParams{Name: name})
+		keys = append(keys, key)
+	}
+	h.operator(h.Engine, rentroll.CreateOperatorKeyParams{Name: "reader", Permissions: []string{"read:*"}})
+	var kept atomic.Int64
+	h.together(len(keys), func(i int) error {
+		_, err := h.RevokeOperatorKey(ctx, rentroll.RevokeOperatorKeyParams{KeyID: keys[i].ID})
+		if rentroll.CodeOf(err) == rentroll.CodeInvalidTransition {
+			kept.Add(1)
+			return nil
+		}
+		return err
+	})
+	if kept.Load() != 1 {
+		h.Errorf("%d keys could not be revoked, want one", kept.Load())
+	}
+}
