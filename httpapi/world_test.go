@@ -138,6 +138,17 @@ func (w *world) makeKey(tenant string, permissions ...string) (secret, id string
 	return key.text("secret"), key.text("api_key.id")
 }
 
+// makeOperatorKey makes an operator key; without permissions it may do everything.
+func (w *world) makeOperatorKey(name string, permissions ...string) (secret, id string) {
+	w.t.Helper()
+	body := map[string]any{"name": name}
+	if permissions != nil {
+		body["permissions"] = permissions
+	}
+	key := w.operator("POST", "/v1/operator-keys", body).expect(201)
+	return key.text("secret"), key.text("operator_key.id")
+}
+
 // reply is an answer of the server.
 type reply struct {
 	t      testing.TB
