@@ -31,6 +31,7 @@ type Actor struct {
 	IP        string
 	UserAgent string
 
+	via         string  // of a user: who acts for the user
 	key         *APIKey // of an API key: its state when it was authenticated
 	status      TenantStatus
 	statusSince time.Time
@@ -43,7 +44,7 @@ func (a Actor) String() string {
 	case a.Kind == ActorAPIKey:
 		return a.APIKeyID.String()
 	case a.Kind == ActorUser:
-		return a.UserID.String() + " via " + Actor{Kind: ActorOperator, Name: a.Name}.String()
+		return a.UserID.String() + " via " + a.via
 	case a.Kind == "":
 		return string(ActorProgram)
 	case a.Name != "":
@@ -72,10 +73,14 @@ const terminatedGrace = 24 * time.Hour
 
 // mayOperate checks an operation on the platform itself (tenants, plans, users).
 func (a Actor) mayOperate(p Permission) error {
-	if !a.privileged() {
+	switch {
+	case a.privileged():
+		return a.Permits(p)
+	case a.Kind == ActorUser:
+		return errorf(CodeForbidden, "this operation is the operator's own: it can't be made for a user")
+	default:
 		return errorf(CodeForbidden, "this operation needs an operator key")
 	}
-	return a.Permits(p)
 }
 
 // may checks an operation on one tenant. What a key may not see answers like what does not exist, so another tenant is
@@ -98,15 +103,19 @@ func (a Actor) Permits(p Permission) error {
 	if a.unrestricted() || a.Permissions.Has(p) {
 		return nil
 	}
-	who := "API key"
+	return errorf(CodeForbidden, "the %s lacks the permission %s", a.noun(), p)
+}
+
+// noun is what messages call the actor.
+func (a Actor) noun() string {
 	switch a.Kind {
-	case ActorOperator:
-		who = "operator key"
+	case ActorAPIKey:
+		return "API key"
 	case ActorUser:
-		who = "user"
+		return "user"
 	default:
+		return "operator key"
 	}
-	return errorf(CodeForbidden, "the %s lacks the permission %s", who, p)
 }
 
 // mayGive checks that nobody gives an API key more than the caller has. A caller that is an API key itself is held

@@ -44,3 +44,21 @@ func TestOperatorKeys(t *testing.T) {
 		t.Errorf("a revoked key: %v", err)
 	}
 }
+
+func TestForUser(t *testing.T) {
+	c, ctx := connect(t, serve(t), operatorSecret, nil), t.Context()
+	must(c.CreateTenant(ctx, client.CreateTenantParams{Name: "Acme", Slug: "acme"}))(t)
+	ada := must(c.CreateUser(ctx, client.CreateUserParams{Email: "ada@acme.example", ExternalID: "user_ada"}))(t)
+	asAda := c.ForUser("external:user_ada")
+	if _, err := asAda.GetTenant(ctx, "acme"); !errors.Is(err, rentroll.CodeNotFound) {
+		t.Errorf("a tenant of others: %v", err)
+	}
+	must(c.CreateMembership(ctx, "acme", client.CreateMembershipParams{UserID: ada.ID, Role: rentroll.RoleMember}))(t)
+	if run := must(asAda.CreateRun(ctx, "acme", client.CreateRunParams{WorkerID: "writer", Task: "t"}))(t); run.UserID != ada.ID {
+		t.Errorf("a run of the user %s, want %s", run.UserID, ada.ID)
+	}
+	if _, err := asAda.ListTenants(ctx, client.ListTenantsParams{}); !errors.Is(err, rentroll.CodeForbidden) {
+		t.Errorf("all tenants for a user: %v", err)
+	}
+	must(c.ListTenants(ctx, client.ListTenantsParams{}))(t) // the first client is still the operator's
+}

@@ -71,6 +71,11 @@ func (r route) operatorsOnly() bool {
 	return r.needs != "" && (r.platform || !slices.Contains(rentroll.AllPermissions(), r.needs))
 }
 
+// forUsers reports whether a user's role may permit it: where it is about a tenant, or about what all may read.
+func (r route) forUsers() bool {
+	return !r.operatorsOnly() && (strings.Contains(r.at, "{tenant}") || r.needs == rentroll.PermPlanRead)
+}
+
 func (r route) success() int {
 	if r.status == 0 {
 		return http.StatusOK
@@ -186,7 +191,12 @@ func (s *server) describe(r route) huma.Operation {
 		text = append(text, "Needs an operator key with the permission `"+string(r.needs)+"`.")
 	default:
 		callers = append(callers, rentroll.ActorAPIKey)
-		text = append(text, "Needs the permission `"+string(r.needs)+"`, of an operator key or of an API key of the tenant.")
+		holders := "of an operator key or of an API key of the tenant"
+		if r.forUsers() {
+			callers = append(callers, rentroll.ActorUser)
+			holders = "of an operator key, of an API key of the tenant, or of the role of the user that `" + userHeader + "` names"
+		}
+		text = append(text, "Needs the permission `"+string(r.needs)+"`, "+holders+".")
 	}
 	if r.needs != "" {
 		op.Extensions = map[string]any{permissionExtension: r.needs, callersExtension: callers}
@@ -233,6 +243,9 @@ func (s *server) document(r route, params, body reflect.Type) {
 				Description: "The object is as the caller has it.", Headers: map[string]*huma.Header{"ETag": success.Headers["ETag"]},
 			}
 		}
+	}
+	if r.forUsers() {
+		op.Parameters = append(op.Parameters, headerParam(userHeader, aboutUserHeader))
 	}
 	if r.conditional {
 		op.Parameters = append(op.Parameters, headerParam("If-Match", "Change the object only if this ETag is still right, else 412."))

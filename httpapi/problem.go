@@ -246,8 +246,11 @@ func (p *problem) deny(d *rentroll.QuotaExceededError, now time.Time) {
 func spelled(fields []rentroll.FieldError) []rentroll.FieldError {
 	out := make([]rentroll.FieldError, 0, len(fields))
 	for _, f := range fields {
-		if f.Field == "idempotency_key" {
+		switch f.Field {
+		case "idempotency_key":
 			f.Field = idempotencyHeader
+		case "for_user":
+			f.Field = userHeader
 		}
 		out = append(out, f)
 	}

@@ -94,6 +94,12 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 			return c, none, err
 		}
 	}
+	if x.forUser != "" && r.needs != "" {
+		if c.engine, err = c.engine.ForUser(ctx, c.tenant, x.forUser); err != nil {
+			return c, none, err
+		}
+		x.caller = c.engine.Actor().String()
+	}
 	body := new(B)
 	if err := s.readInto(x.writer, req, r, body); err != nil {
 		return c, none, err

@@ -10,7 +10,7 @@ import (
 
 const introduction = `Rentroll holds the tenants, plans, members and API keys of a platform, **admits** every run of work against hard limits, **completes** it, **meters** it for billing and **audits** it.
 
-**Who calls.** ` + "`Authorization: Bearer <key>`" + `, or the same key as ` + "`X-API-Key`" + `. An *operator key* stands above tenants and may do everything, or what its permissions allow; a *tenant's API key* sees its own tenant, as far as its permissions go. Each operation names the permission it needs, also as ` + "`x-permission`" + `. What a caller may not see answers exactly as what does not exist: 404.
+**Who calls.** ` + "`Authorization: Bearer <key>`" + `, or the same key as ` + "`X-API-Key`" + `. An *operator key* stands above tenants and may do everything, or what its permissions allow; a *tenant's API key* sees its own tenant, as far as its permissions go. Each operation names the permission it needs, also as ` + "`x-permission`" + `. With an operator key, ` + "`Rentroll-User`" + ` names a user for whom the call is made: then the user's role in the tenant decides. What a caller may not see answers exactly as what does not exist: 404.
 
 **Tenants in paths** are named by id, by slug, or by ` + "`me`" + ` with a tenant's key.
 

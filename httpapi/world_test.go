@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -179,6 +180,12 @@ func (w *world) tenantKey(method, path string, body any) *reply {
 // send sends a request and holds its answer against the OpenAPI document.
 func (w *world) send(a ask) *reply {
 	w.t.Helper()
+	return w.sendWith(a, nil)
+}
+
+// sendWith is send with further headers, which may be given twice or be empty.
+func (w *world) sendWith(a ask, more http.Header) *reply {
+	w.t.Helper()
 	w.time.move(time.Millisecond) // so that what is made later is listed later
 	body := bodyBytes(w.t, a.body)
 	req, err := http.NewRequestWithContext(context.Background(), a.method, w.url+a.path, bytes.NewReader(body))
@@ -198,6 +205,7 @@ func (w *world) send(a ask) *reply {
 			req.Header.Set(name, value)
 		}
 	}
+	maps.Copy(req.Header, more)
 	res, err := w.client.Do(req)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", a.method, a.path, err)

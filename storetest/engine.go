@@ -31,6 +31,7 @@ func engineTests() []test {
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
+		{"ActsForUsers", engineForUser},
 	}
 }
 

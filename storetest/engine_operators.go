@@ -152,3 +152,41 @@ func engineLastOperatorKey(s *scene) {
 		h.Errorf("%d keys could not be revoked, want one", kept.Load())
 	}
 }
+
+func engineForUser(s *scene) {
+	h := s.engine()
+	ctx := h.Context()
+	acme, globex := h.newTenant("acme", nil), h.newTenant("globex", nil)
+	ada, err := h.CreateUser(ctx, rentroll.CreateUserParams{Email: "ada@acme.example", ExternalID: "user_ada"})
+	h.must(err)
+	_, err = h.CreateMembership(ctx, rentroll.CreateMembershipParams{TenantID: acme, UserID: ada.ID, Role: rentroll.RoleMember})
+	h.must(err)
+	for _, name := range []string{ada.ID.String(), "external:user_ada"} {
+		e, err := h.ForUser(ctx, acme, name)
+		h.must(err)
+		if a := e.Actor(); a.UserID != ada.ID || a.Role != rentroll.RoleMember || a.String() != ada.ID.String()+" via program" {
+			h.Errorf("%s is %+v", name, a)
+		}
+		run, err := e.CreateRun(ctx, rentroll.CreateRunParams{TenantID: acme, WorkerID: "writer", Task: "t"})
+		h.must(err)
+		same(h.scene, "the run's user", run.UserID, ada.ID)
+		_, err = e.CreateRun(ctx, rentroll.CreateRunParams{TenantID: globex, WorkerID: "writer", Task: "t"})
+		h.refused("a run elsewhere", err, rentroll.CodeNotFound)
+		_, err = e.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "x", Slug: "x"})
+		h.refused("a tenant", err, rentroll.CodeForbidden)
+		_, err = e.ForUser(ctx, acme, name)
+		h.refused("a user for a user", err, rentroll.CodeForbidden)
+		_, err = h.ForUser(ctx, globex, name)
+		h.refused("another tenant", err, rentroll.CodeNotFound)
+		nowhere, err := h.ForUser(ctx, rentroll.TenantID{}, name)
+		h.must(err)
+		_, err = nowhere.ListPlans(ctx)
+		h.must(err)
+		_, err = nowhere.GetTenant(ctx, acme)
+		h.refused("a tenant that was not named", err, rentroll.CodeNotFound)
+	}
+	_, err = h.ForUser(ctx, acme, "external:nobody")
+	h.refused("nobody", err, rentroll.CodeNotFound)
+	_, err = h.ForUser(ctx, acme, "Ada")
+	h.refused("a name", err, rentroll.CodeValidationFailed, "for_user")
+}
