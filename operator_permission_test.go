@@ -1,7 +1,10 @@
 package rentroll
 
 import (
+	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -87,5 +90,25 @@ func TestRoleRanks(t *testing.T) {
 	}
 	if Role("king").Permissions() != 0 || Role("").Permissions() != 0 {
 		t.Error("a role that there is not permits something")
+	}
+}
+
+// TestRolesAreDocumented: the table of roles in docs/security.md is the one in the code, and names every permission.
+func TestRolesAreDocumented(t *testing.T) {
+	data, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for _, r := range roles {
+		row := fmt.Sprintf("| %s | `%s` |", r.role, strings.Join(r.permissions, "` `"))
+		if !strings.Contains(text, row) {
+			t.Errorf("docs/security.md lacks the row %s", row)
+		}
+	}
+	for _, p := range OperatorPermissions() {
+		if !strings.Contains(text, "`"+string(p)+"`") {
+			t.Errorf("docs/security.md does not name %s", p)
+		}
 	}
 }

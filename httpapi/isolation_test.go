@@ -375,9 +375,9 @@ func TestIsolationOfObjects(t *testing.T) {
 					a := named(ask{method: o.method, path: path, body: o.body, header: header}, home)
 					return w.send(a).refused(rentroll.CodeNotFound)
 				}
-				real, none := call(path), call(missing)
-				if !bytes.Equal(anonymous(t, real), anonymous(t, none)) {
-					t.Errorf("%s is answered\n%s\nand about what is not there\n%s", o.id, real.body, none.body)
+				theirs, none := call(path), call(missing)
+				if !bytes.Equal(anonymous(t, theirs), anonymous(t, none)) {
+					t.Errorf("%s is answered\n%s\nand about what is not there\n%s", o.id, theirs.body, none.body)
 				}
 			})
 		}

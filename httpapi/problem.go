@@ -40,7 +40,7 @@ var outcomes = []outcome{
 	},
 	{
 		rentroll.CodeForbidden, http.StatusForbidden, "Not allowed",
-		"The credential is good, but not for this: the operation needs an operator key, or a permission that the API key lacks.",
+		"The credential is good, but not for this: the operation needs an operator key, or a permission that the caller lacks.",
 	},
 	{
 		rentroll.CodeTenantSuspended, http.StatusForbidden, "Tenant suspended",
