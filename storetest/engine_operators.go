@@ -52,6 +52,7 @@ func engineOperatorKeys(s *scene) {
 		h.Errorf("a second first key: %q, %v", again, err)
 	}
 	ops := h.as(first)
+	h.pass(time.Millisecond) // so that the next key is listed before
 	key, night, secret := h.operator(ops, rentroll.CreateOperatorKeyParams{
 		Name: "night shift", Permissions: []string{"tenant:*", "read:*", "operator:manage"}, ExpiresInDays: 2,
 	})
