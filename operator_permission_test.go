@@ -1,7 +1,6 @@
 package rentroll
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -101,7 +100,7 @@ func TestRolesAreDocumented(t *testing.T) {
 	}
 	text := string(data)
 	for _, r := range roles {
-		row := fmt.Sprintf("| %s | `%s` |", r.role, strings.Join(r.permissions, "` `"))
+		row := "| " + string(r.role) + " | `" + strings.Join(r.permissions, "` `") + "` |"
 		if !strings.Contains(text, row) {
 			t.Errorf("docs/security.md lacks the row %s", row)
 		}
