@@ -27,6 +27,9 @@ func (e *Engine) CreateAPIKey(ctx context.Context, p CreateAPIKeyParams) (secret
 	if err := p.check(); err != nil {
 		return "", nil, err
 	}
+	if err := e.actor.mayGive(p.Permissions); err != nil {
+		return "", nil, err
+	}
 	idempotencyKey := p.IdempotencyKey
 	p.IdempotencyKey = ""
 	once, err := newOnce(p.TenantID, "api_key.create", idempotencyKey, p)

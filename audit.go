@@ -41,7 +41,7 @@ type ListAuditParams struct {
 func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*AuditRow], error) {
 	f := AuditFilter{TenantID: p.TenantID}
 	if p.TenantID.IsZero() {
-		if err := e.actor.mayOperate(); err != nil {
+		if err := e.actor.mayOperate(PermAuditRead); err != nil {
 			return nil, err
 		}
 		f.TenantID = PlatformID

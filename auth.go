@@ -68,84 +68,17 @@ func (e *Engine) authenticateOperator(ctx context.Context, hash [32]byte) (Actor
 	if err != nil {
 		return Actor{}, err
 	}
-	if k == nil || k.RevokedAt != nil {
+	if k == nil {
 		return Actor{}, errUnauthenticated
 	}
-	return Actor{Kind: ActorOperator, Name: k.Name}, nil
-}
-
-// EnsureOperatorKey makes the first operator key where there has never been one, and returns its secret, which is shown
-// this once; "" where there is one already. Only the program itself may call it.
-func (e *Engine) EnsureOperatorKey(ctx context.Context, name string) (secret string, err error) {
-	if e.actor.Kind != "" && e.actor.Kind != ActorProgram {
-		return "", errorf(CodeForbidden, "only the program itself makes the first operator key")
-	}
-	var bad problems
-	bad.add("name", checkText(name, 1, 100))
-	if err := bad.err(); err != nil {
-		return "", err
-	}
-	exists := false
-	err = e.view(ctx, func(r Reader) (err error) {
-		exists, err = r.HasOperatorKey(ctx)
-		return err
-	})
-	if err != nil || exists {
-		return "", err
-	}
-	var random [32]byte
-	if err := e.core.read(random[:]); err != nil {
-		return "", err
-	}
-	secret = newOperatorSecret(e.core.opts.KeyPrefix, random)
-	c := &ensureOperatorKey{
-		header: header{tenant: PlatformID, by: e.actor, size: 512},
-		key:    OperatorKey{Name: name, Hash: hashSecret(secret)},
-	}
-	if err := e.do(ctx, c); err != nil {
-		return "", err
-	}
-	if !c.made {
-		return "", nil
-	}
-	return secret, nil
-}
-
-type ensureOperatorKey struct {
-	header
-	key  OperatorKey
-	made bool
-}
-
-func (c *ensureOperatorKey) wants(b *Batch) { ask(&b.OperatorKeys, struct{}{}) }
-
-func (c *ensureOperatorKey) decide(l *ledger) error {
-	a, now, err := l.account(PlatformID)
-	if err != nil {
-		return err
-	}
-	c.made = false
-	if *l.OperatorKeys[struct{}{}] > 0 || len(l.NewOperatorKeys) > 0 {
-		return nil
-	}
-	l.touch(a, now)
-	k := c.key
-	k.ID, k.CreatedAt = newID[operatorKeyKind](now, l.entropy()), now
-	l.NewOperatorKeys = append(l.NewOperatorKeys, &k)
-	l.audit(a, c.by, now, change{
-		action: "operator_key.create", kind: "operator_key", id: k.ID.String(), new: map[string]any{"name": k.Name},
-	})
-	c.made = true
-	return nil
+	return k.actor(e.now())
 }
 
 // VerifyAPIKey answers whether a secret is good, and for what. Operators may ask about every key; an API key needs
 // key:verify and learns of its own tenant's keys only, others' are not_found. A verification counts as a use of the key.
 func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verification, error) {
-	if !e.actor.privileged() {
-		if err := e.may(e.actor.TenantID, PermKeyVerify); err != nil {
-			return nil, err
-		}
+	if err := e.may(e.actor.TenantID, PermKeyVerify); err != nil {
+		return nil, err
 	}
 	var bad problems
 	if len(p.Secret) == 0 || len(p.Secret) > 1024 {

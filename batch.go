@@ -94,6 +94,7 @@ type Batch struct {
 	Users     Rowset[UserID, User]
 	Members   Rowset[MemberRef, Member]
 	Keys      Rowset[KeyRef, APIKey]
+	Operators Rowset[OperatorKeyID, OperatorKey]
 	KeyUses   Rowset[KeyRef, KeyUse]
 	Runs      Rowset[RunRef, Run]
 	Workers   Rowset[WorkerRef, Worker]
@@ -102,20 +103,19 @@ type Batch struct {
 	Once      Rowset[OnceRef, OnceRecord]
 
 	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
-	// the answers are in Runs, Keys and Members as well.
+	// the answers are in Runs, Keys, Members and Operators as well.
 	OverdueRuns  map[TenantID]*OverdueRuns
 	OverdueKeys  map[TenantID]*OverdueKeys
-	Memberships  map[UserID]*int     // all memberships of a user; the answer is how many there are
-	PlanInUse    map[string]*bool    // whether any tenant is on the plan
-	OperatorKeys map[struct{}]*int64 // how many operator keys there are, revoked ones too
+	Memberships  map[UserID]*int   // all memberships of a user; the answer is how many there are
+	PlanInUse    map[string]*bool  // whether any tenant is on the plan
+	OperatorKeys map[struct{}]*int // all operator keys, revoked ones too; the answer is how many there are
 
 	// Rows that are only ever added.
-	Payloads        []*Payload
-	Usage           []*UsageEvent
-	Audit           []*AuditRow
-	Periods         []*PastPeriod
-	NewOperatorKeys []*OperatorKey
-	Rollups         map[RollupKey]RollupSum // what to add to each bucket
+	Payloads []*Payload
+	Usage    []*UsageEvent
+	Audit    []*AuditRow
+	Periods  []*PastPeriod
+	Rollups  map[RollupKey]RollupSum // what to add to each bucket
 
 	// Invalid are the tenants of which others must forget what they keep in memory, each named once.
 	Invalid []TenantID
@@ -133,7 +133,7 @@ type PastPeriod struct {
 // Unloaded reports whether anything is named and not loaded yet.
 func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
-		b.Members.unloaded() || b.Keys.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
+		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Once.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys)
 }
@@ -141,9 +141,9 @@ func (b *Batch) Unloaded() bool {
 // Changed reports whether there is anything to write.
 func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
-		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.KeyUses.changed() || b.Runs.changed() ||
+		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
 		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() ||
-		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.NewOperatorKeys)+len(b.Invalid) > 0
+		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

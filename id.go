@@ -271,5 +271,8 @@ func ParseUserID(s string) (UserID, error) { return ParseID[userKind](s) }
 // ParseKeyID reads an API key's id.
 func ParseKeyID(s string) (KeyID, error) { return ParseID[keyKind](s) }
 
+// ParseOperatorKeyID reads an operator key's id.
+func ParseOperatorKeyID(s string) (OperatorKeyID, error) { return ParseID[operatorKeyKind](s) }
+
 // ParseRunID reads a run's id.
 func ParseRunID(s string) (RunID, error) { return ParseID[runKind](s) }

@@ -6,7 +6,7 @@ import (
 
 // CreateUser makes a user. It needs an operator. An external id that is taken is CodeAlreadyExists.
 func (e *Engine) CreateUser(ctx context.Context, p CreateUserParams) (*User, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserManage); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -27,7 +27,7 @@ func (e *Engine) CreateUser(ctx context.Context, p CreateUserParams) (*User, err
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id UserID) (*User, error) { return e.GetUser(ctx, id) },
+		return replay(once.result, func(id UserID) (*User, error) { return e.getUser(ctx, id) },
 			func(u *User) *bool { return &u.Replayed })
 	}
 	return c.answer, nil
@@ -75,9 +75,13 @@ func (c *createUser) decide(l *ledger) error {
 
 // GetUser returns a user. It needs an operator.
 func (e *Engine) GetUser(ctx context.Context, id UserID) (*User, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserRead); err != nil {
 		return nil, err
 	}
+	return e.getUser(ctx, id)
+}
+
+func (e *Engine) getUser(ctx context.Context, id UserID) (*User, error) {
 	b := &Batch{}
 	b.Users.Want(id)
 	if err := e.view(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
@@ -91,7 +95,7 @@ func (e *Engine) GetUser(ctx context.Context, id UserID) (*User, error) {
 
 // ListUsers lists users, newest first. It needs an operator.
 func (e *Engine) ListUsers(ctx context.Context, p ListUsersParams) (*List[*User], error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserRead); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -114,7 +118,7 @@ func (e *Engine) ListUsers(ctx context.Context, p ListUsersParams) (*List[*User]
 // DeleteUser removes a user and all memberships. It needs an operator. Where that would take a tenant's last owner it is
 // CodeLastOwner, and nothing is removed.
 func (e *Engine) DeleteUser(ctx context.Context, id UserID) error {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermUserManage); err != nil {
 		return err
 	}
 	var tenants []TenantID
@@ -194,7 +198,7 @@ func (l *ledger) holds(tenant TenantID) bool {
 
 // CreateMembership puts a user into a tenant. An operator's takes role owner and makes the tenant the user's default
 // unless told otherwise; an API key needs member:manage, names the user by external id or email, and gives no role above
-// member. A user who is a member already is CodeAlreadyExists.
+// member; neither does a user give one above the own. A user who is a member already is CodeAlreadyExists.
 func (e *Engine) CreateMembership(ctx context.Context, p CreateMembershipParams) (*Member, error) {
 	if err := e.may(p.TenantID, PermMemberManage); err != nil {
 		return nil, err
@@ -269,17 +273,17 @@ func (e *Engine) completeMembership(ctx context.Context, p *CreateMembershipPara
 	return nil
 }
 
-// mayAdmit checks what an API key may not do with members.
+// mayAdmit checks what who stands in a tenant may not do with members.
 func (e *Engine) mayAdmit(p *CreateMembershipParams) error {
 	switch {
+	case !p.UserID.IsZero() && e.actor.Kind == ActorUser:
+		return problems{{"user_id", "a user names users by external_id or email"}}.err()
 	case !p.UserID.IsZero():
 		return problems{{"user_id", "an API key names users by external_id or email"}}.err()
-	case p.Role == RoleOwner || p.Role == RoleAdmin:
-		return errorf(CodeForbidden, "an API key gives no role above member")
 	case *p.SetAsDefault:
-		return errorf(CodeForbidden, "an API key can't set a user's default tenant")
+		return errorf(CodeForbidden, "only an operator sets a user's default tenant")
 	default:
-		return nil
+		return mayRank(e.actor, p.Role)
 	}
 }
 
@@ -397,7 +401,7 @@ func (e *Engine) ListMembers(ctx context.Context, p ListMembersParams) (*List[*M
 }
 
 // UpdateMembership changes a member's role. Taking the role of the last owner is CodeLastOwner. An API key needs
-// member:manage, gives no role above member and does not touch owners and admins.
+// member:manage, gives no role above member and does not touch owners and admins; a user does so for roles above the own.
 func (e *Engine) UpdateMembership(ctx context.Context, p UpdateMembershipParams) (*Member, error) {
 	if err := e.may(p.TenantID, PermMemberManage); err != nil {
 		return nil, err
@@ -456,19 +460,6 @@ func (c *updateMembership) decide(l *ledger) error {
 		old: map[string]any{"role": m.Role}, new: map[string]any{"role": next.Role},
 	})
 	c.answer = &next
-	return nil
-}
-
-// mayRank checks that an API key stays below owners and admins.
-func mayRank(by Actor, roles ...Role) error {
-	if by.privileged() {
-		return nil
-	}
-	for _, r := range roles {
-		if r == RoleOwner || r == RoleAdmin {
-			return errorf(CodeForbidden, "an API key manages members and viewers only")
-		}
-	}
 	return nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// A Permission is one thing that an API key may do, written "area:action".
+// A Permission is one thing that a caller may do, written "area:action".
 type Permission string
 
-// The permissions.
+// The permissions in a tenant, which API keys may have. Operators have more: see PermTenantManage.
 const (
 	PermTenantRead    Permission = "tenant:read"
 	PermQuotaRead     Permission = "quota:read"
@@ -36,7 +36,7 @@ const (
 // reads reports whether the permission is to read, one that "read:*" includes.
 func (p Permission) reads() bool { return permissionPatterns["read:*"].Has(p) }
 
-// permissionList has every permission. Its order is that of the bits of a
+// permissionList has every permission in a tenant. Its order is that of the bits of a
 // PermissionSet, and the order in which permissions are listed.
 var permissionList = [...]Permission{
 	PermTenantRead, PermQuotaRead, PermPlanRead,
@@ -47,14 +47,14 @@ var permissionList = [...]Permission{
 	PermAuditRead, PermWebhookRead, PermWebhookManage,
 }
 
-// AllPermissions returns every permission, in the order of the documentation.
+// AllPermissions returns every permission that an API key may have, in the order of the documentation.
 func AllPermissions() []Permission { return slices.Clone(permissionList[:]) }
 
 // DefaultPermissions returns what an API key may do when nothing else was asked
 // for: run workers and read everything.
 func DefaultPermissions() []string { return []string{"run:*", "read:*"} }
 
-// A PermissionSet is what an API key may do, wildcards expanded. The zero value
+// A PermissionSet is what a caller may do, wildcards expanded. The zero value
 // permits nothing. It is for use in memory only: its bits change their meaning
 // when permissions are added, so what is stored is the list it was compiled from,
 // and a key with a wildcard gets new permissions as they are added.
@@ -67,36 +67,46 @@ const maxPermissionEntries = 64
 var (
 	// permissionBits has the bit of each permission.
 	permissionBits = func() map[Permission]PermissionSet {
-		m := make(map[Permission]PermissionSet, len(permissionList))
+		m := make(map[Permission]PermissionSet, len(permissionList)+len(operatorPermissionList))
 		for i, p := range permissionList {
 			m[p] = 1 << i
 		}
-		return m
-	}()
-
-	// permissionPatterns has all that may stand in a list of permissions: the
-	// permissions, "area:*" for each area, "read:*" for the read action of every area, and "*".
-	permissionPatterns = func() map[string]PermissionSet {
-		m := make(map[string]PermissionSet, 2*len(permissionList))
-		for i, p := range permissionList {
-			area, action, _ := strings.Cut(string(p), ":")
-			bit := PermissionSet(1) << i
-			m[string(p)] = bit
-			m[area+":*"] |= bit
-			if action == "read" {
-				m["read:*"] |= bit
-			}
-			m["*"] |= bit
+		for i, p := range operatorPermissionList {
+			m[p] = 1 << (len(permissionList) + i)
 		}
 		return m
 	}()
+
+	// permissionPatterns has all that may stand in the list of an API key.
+	permissionPatterns = patternsOf(permissionList[:])
 )
 
-// CompilePermissions turns a list of permissions and wildcards into a set. The
+// patternsOf returns all that may stand in a list of permissions: the
+// permissions, "area:*" for each area, "read:*" for the read action of every area, and "*".
+func patternsOf(permissions []Permission) map[string]PermissionSet {
+	m := make(map[string]PermissionSet, 2*len(permissions))
+	for _, p := range permissions {
+		area, action, _ := strings.Cut(string(p), ":")
+		bit := permissionBits[p]
+		m[string(p)] = bit
+		m[area+":*"] |= bit
+		if action == "read" {
+			m["read:*"] |= bit
+		}
+		m["*"] |= bit
+	}
+	return m
+}
+
+// CompilePermissions turns an API key's list of permissions and wildcards into a set. The
 // wildcards are "area:*" (every action in an area), "read:*" (reading in every
 // area) and "*". The list must have 1 to 64 entries, each known and none twice;
 // if not, the set is empty and the errors say what is wrong with which entry.
 func CompilePermissions(permissions []string) (PermissionSet, []FieldError) {
+	return compilePermissions(permissions, permissionPatterns)
+}
+
+func compilePermissions(permissions []string, patterns map[string]PermissionSet) (PermissionSet, []FieldError) {
 	switch {
 	case len(permissions) == 0:
 		return 0, []FieldError{{Field: "permissions", Message: "must not be empty"}}
@@ -108,7 +118,7 @@ func CompilePermissions(permissions []string) (PermissionSet, []FieldError) {
 	var set PermissionSet
 	var wrong []FieldError
 	for i, entry := range permissions {
-		bits, known := permissionPatterns[entry]
+		bits, known := patterns[entry]
 		switch {
 		case !known:
 			wrong = append(wrong, permissionError(i, "is not a known permission"))
@@ -130,11 +140,11 @@ func (s PermissionSet) Has(p Permission) bool { return s&permissionBits[p] != 0 
 // Contains reports whether the set has every permission of the other.
 func (s PermissionSet) Contains(other PermissionSet) bool { return other&^s == 0 }
 
-// List returns the permissions of the set, without wildcards, in the order of AllPermissions.
+// List returns the permissions of the set, without wildcards, in the order of OperatorPermissions.
 func (s PermissionSet) List() []Permission {
 	list := make([]Permission, 0, len(permissionList))
-	for i, p := range permissionList {
-		if s&(1<<i) != 0 {
+	for _, p := range OperatorPermissions() {
+		if s.Has(p) {
 			list = append(list, p)
 		}
 	}

@@ -78,10 +78,8 @@ func checkPlanName(name string) string {
 
 // ListPlans lists all plans by name. A tenant's key needs plan:read.
 func (e *Engine) ListPlans(ctx context.Context) ([]*Plan, error) {
-	if !e.actor.privileged() {
-		if err := e.may(e.actor.TenantID, PermPlanRead); err != nil {
-			return nil, err
-		}
+	if err := e.may(e.actor.TenantID, PermPlanRead); err != nil {
+		return nil, err
 	}
 	plans := e.core.plans.snapshot()
 	return slices.SortedFunc(maps.Values(plans), func(a, b *Plan) int { return strings.Compare(a.Name, b.Name) }), nil
@@ -90,7 +88,7 @@ func (e *Engine) ListPlans(ctx context.Context) ([]*Plan, error) {
 // PutPlan makes a plan or replaces it whole. It needs an operator. The new limits hold on this server at once and on
 // every other within a second.
 func (e *Engine) PutPlan(ctx context.Context, p PutPlanParams) (plan *Plan, created bool, err error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermPlanManage); err != nil {
 		return nil, false, err
 	}
 	var bad problems
@@ -147,7 +145,7 @@ func (c *putPlan) decide(l *ledger) error {
 // DeletePlan removes a plan that no tenant uses; it needs an operator. A plan in use is CodeInvalidTransition: retire it
 // with PutPlan instead.
 func (e *Engine) DeletePlan(ctx context.Context, name string) error {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermPlanManage); err != nil {
 		return err
 	}
 	if checkPlanName(name) != "" {

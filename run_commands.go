@@ -65,6 +65,7 @@ func (e *Engine) completeRunParams(p *CreateRunParams) error {
 		}
 		p.APIKeyID = e.actor.APIKeyID
 	}
+	e.actor.own(&bad, p.APIKeyID, &p.UserID)
 	if p.Lease == 0 {
 		p.Lease = DefaultLease
 	}

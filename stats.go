@@ -52,12 +52,3 @@ type Statistics struct {
 	Counts  map[DenialCount]int64
 	Touches map[KeyRef]KeyTouch
 }
-
-// OperatorKey lets an operator in. Only its SHA-256 is kept.
-type OperatorKey struct {
-	ID        OperatorKeyID
-	Name      string
-	Hash      [32]byte
-	CreatedAt time.Time
-	RevokedAt *time.Time
-}

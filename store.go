@@ -137,9 +137,10 @@ type Reader interface {
 	// Load reads all that b names, accounts included, without locks.
 	Load(ctx context.Context, b *Batch) error
 
-	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)                    // in no particular order
-	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)          // nil where there is none
-	HasOperatorKey(ctx context.Context) (bool, error)                                    // any, revoked ones too
+	LoadPayloads(ctx context.Context, run RunRef) ([]*Payload, error)           // in no particular order
+	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error) // nil where there is none
+	HasOperatorKey(ctx context.Context) (bool, error)                           // any, revoked ones too
+	ListOperatorKeys(ctx context.Context, f OperatorKeyFilter) ([]*OperatorKey, error)
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none
 	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active
 	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.
@@ -209,6 +210,12 @@ type (
 		TenantID TenantID
 		ActiveAt time.Time // only keys that are active then; zero for all
 		Before   KeyID
+		Limit    int
+	}
+	// OperatorKeyFilter lists operator keys, newest first.
+	OperatorKeyFilter struct {
+		ActiveAt time.Time // only keys that are good then; zero for all
+		Before   OperatorKeyID
 		Limit    int
 	}
 	// RunFilter lists runs, newest first.

@@ -19,7 +19,7 @@ const (
 // CreateTenant makes an active tenant. It needs an operator. A slug or external id that is taken is CodeAlreadyExists, a
 // plan that does not exist CodeUnknownPlan.
 func (e *Engine) CreateTenant(ctx context.Context, p CreateTenantParams) (*Tenant, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermTenantManage); err != nil {
 		return nil, err
 	}
 	if p.Plan == "" {
@@ -52,7 +52,7 @@ func (e *Engine) CreateTenant(ctx context.Context, p CreateTenantParams) (*Tenan
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id TenantID) (*Tenant, error) { return e.GetTenant(ctx, id) },
+		return replay(once.result, func(id TenantID) (*Tenant, error) { return e.getTenant(ctx, id) },
 			func(t *Tenant) *bool { return &t.Replayed })
 	}
 	return c.answer, nil
@@ -184,7 +184,7 @@ func (p *Profile) apply(edit *TenantEdit) {
 // UpdateTenant changes a tenant's descriptive fields and overrides. It needs an operator. Overrides are exact: once it
 // has returned, nothing beyond them is admitted. A change of zone or anchor takes effect when the present periods end.
 func (e *Engine) UpdateTenant(ctx context.Context, p UpdateTenantParams) (*Tenant, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermTenantManage); err != nil {
 		return nil, err
 	}
 	c := &updateTenant{header: header{tenant: p.TenantID, also: []TenantID{PlatformID}, by: e.actor, size: 4096}, p: p}
@@ -300,7 +300,7 @@ func difference(before, after any) (was, is map[string]any) {
 // UpdatePlan moves a tenant to another plan. It needs an operator. What is then above a limit stays and is reported;
 // once it has returned, nothing beyond the new limits is admitted.
 func (e *Engine) UpdatePlan(ctx context.Context, p UpdatePlanParams) (*UpdatePlanResult, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermTenantManage); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -404,7 +404,7 @@ func (e *Engine) Archive(ctx context.Context, p TransitionParams) (*Tenant, erro
 }
 
 func (e *Engine) transition(ctx context.Context, p TransitionParams, to TenantStatus, action string) (*Tenant, error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermTenantManage); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -473,6 +473,10 @@ func (e *Engine) GetTenant(ctx context.Context, id TenantID) (*Tenant, error) {
 	if err := e.may(id, PermTenantRead); err != nil {
 		return nil, err
 	}
+	return e.getTenant(ctx, id)
+}
+
+func (e *Engine) getTenant(ctx context.Context, id TenantID) (*Tenant, error) {
 	var out *Tenant
 	err := e.view(ctx, func(r Reader) (err error) {
 		out, err = e.readTenant(ctx, r, id)
@@ -529,7 +533,7 @@ func (e *Engine) GetTenantBySlug(ctx context.Context, slug string) (*Tenant, err
 func (e *Engine) ResolveTenant(ctx context.Context, ref string) (TenantID, error) {
 	id, parseErr := ParseID[tenantKind](ref)
 	switch {
-	case ref == "me" && !e.actor.privileged():
+	case ref == "me" && !e.actor.TenantID.IsZero():
 		return e.actor.TenantID, nil
 	case parseErr == nil:
 		if id == PlatformID || !e.actor.privileged() && id != e.actor.TenantID {
@@ -555,7 +559,7 @@ func (e *Engine) ResolveTenant(ctx context.Context, ref string) (TenantID, error
 
 // ListTenants lists tenants, newest first. It needs an operator.
 func (e *Engine) ListTenants(ctx context.Context, p ListTenantsParams) (*List[*Tenant], error) {
-	if err := e.actor.mayOperate(); err != nil {
+	if err := e.actor.mayOperate(PermTenantRead); err != nil {
 		return nil, err
 	}
 	var bad problems

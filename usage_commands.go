@@ -119,6 +119,7 @@ func (e *Engine) usageItem(in UsageParams) (UsageParams, problems) {
 		}
 		in.APIKeyID = e.actor.APIKeyID
 	}
+	e.actor.own(&bad, in.APIKeyID, nil)
 	in.Metadata = slices.Clone(in.Metadata) // the caller may give up waiting and use its buffer again
 	if !in.Time.IsZero() {
 		in.Time = stamp(in.Time)

@@ -50,6 +50,7 @@ const (
 type Client struct {
 	base string // without a slash at its end
 	key  string
+	user string // for whom calls are made; "" for nobody
 	opts Options
 }
 
@@ -93,6 +94,14 @@ func newHTTPClient() *http.Client {
 		c.Transport = t
 	}
 	return c
+}
+
+// ForUser returns a client whose calls are made for a user, named by id or as "external:ID", as a platform's front end
+// does for who has signed in: the user's role in the tenant decides, and the audit names the user. It needs an operator key.
+func (c *Client) ForUser(user string) *Client {
+	other := *c
+	other.user = user
+	return &other
 }
 
 // String names the server, never the key.
@@ -219,6 +228,9 @@ func (c *Client) header(h http.Header, r *request, body []byte) {
 	h.Set("User-Agent", c.opts.UserAgent)
 	if c.key != "" {
 		h.Set("Authorization", "Bearer "+c.key)
+	}
+	if c.user != "" {
+		h.Set("Rentroll-User", c.user)
 	}
 	if r.once != "" {
 		h.Set("Idempotency-Key", r.once)

@@ -49,6 +49,9 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	x := exchangeOf(r.Context())
+	if x.forUser, err = actingUser(r.Header, actor); err != nil {
+		return err
+	}
 	actor.RequestID = x.id
 	actor.IP, _, _ = net.SplitHostPort(r.RemoteAddr)
 	actor.UserAgent = userAgent(r.UserAgent())
@@ -79,6 +82,26 @@ func credential(h http.Header) (string, error) {
 	}
 }
 
+// userHeader names the user for whom the holder of an operator key acts.
+const userHeader = "Rentroll-User"
+
+// actingUser returns the user that a request is made for, "" for none.
+func actingUser(h http.Header, caller rentroll.Actor) (string, error) {
+	given, ok := h[http.CanonicalHeaderKey(userHeader)]
+	switch {
+	case !ok:
+		return "", nil
+	case caller.Kind != rentroll.ActorOperator:
+		return "", &rentroll.Error{Code: rentroll.CodeForbidden, Message: "only an operator key acts for users: " + userHeader + " does not go with an API key"}
+	case len(given) > 1:
+		return "", invalid(rentroll.FieldError{Field: userHeader, Message: "must be given once"})
+	case given[0] == "":
+		return "", invalid(rentroll.FieldError{Field: userHeader, Message: "must not be empty"})
+	default:
+		return given[0], nil
+	}
+}
+
 // userAgent brings a header that may hold any bytes to text that the audit can keep.
 func userAgent(s string) string {
 	const most = 256
@@ -103,3 +126,6 @@ func checkQuery(raw string) error {
 	slices.SortFunc(bad, func(a, b rentroll.FieldError) int { return strings.Compare(a.Field, b.Field) })
 	return invalid(bad...)
 }
+
+const aboutUserHeader = "With an operator key: the user for whom the call is made, an id (`usr_…`) or `external:` and an external id. " +
+	"The user's role in the tenant is then what permits, and the audit names the user; a tenant in which the user is no member does not exist."

@@ -83,40 +83,6 @@ func TestCredentialsAreRead(t *testing.T) {
 	}
 }
 
-// TestPermissions calls each operation with a key that has all permissions but the one it is documented to need, and
-// with one that has only that.
-func TestPermissions(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.operator("PATCH", "/v1/tenants/acme", `{"limit_overrides":{"api_keys":null}}`).expect(200)
-	w.operator("PUT", "/v1/tenants/acme/plan", `{"plan":"enterprise"}`).expect(200)
-	f := w.furnish()
-	only, without := map[rentroll.Permission]string{}, map[rentroll.Permission]string{}
-	for _, p := range rentroll.AllPermissions() {
-		only[p], _ = w.makeKey("acme", string(p))
-		var others []string
-		for _, other := range rentroll.AllPermissions() {
-			if other != p {
-				others = append(others, string(other))
-			}
-		}
-		without[p], _ = w.makeKey("acme", others...)
-	}
-	perRoute(t, func(r route, s sample) {
-		if r.needs == needsOperator {
-			s.at = strings.NewReplacer("{spare}", "acme", "{suspended}", "acme", "{terminated}", "acme").Replace(s.at)
-			w.unchanged(func() { w.send(f.ask(s, w.key)).refused(rentroll.CodeForbidden) })
-			return
-		}
-		w.unchanged(func() { w.send(f.ask(s, without[r.needs])).refused(rentroll.CodeForbidden) })
-		answer := w.send(f.ask(s, only[r.needs]))
-		if answer.status == http.StatusUnauthorized ||
-			answer.status == http.StatusForbidden && strings.Contains(string(answer.body), "lacks the permission") {
-			t.Errorf("%s with the permission %s: status %d\n%s", r.id, r.needs, answer.status, answer.body)
-		}
-	})
-}
-
 // TestAnotherTenantDoesNotExist calls each operation of a tenant with another tenant's key, and expects the very answer
 // that a tenant gets which there is not.
 func TestAnotherTenantDoesNotExist(t *testing.T) {
@@ -191,7 +157,7 @@ func TestTenantsInOtherStates(t *testing.T) {
 		f := w.furnish()
 		w.operator("POST", "/v1/tenants/acme/"+transition, nil).expect(200)
 		perRoute(t, func(r route, s sample) {
-			if r.needs == needsOperator || r.id == "verifyAPIKey" {
+			if r.operatorsOnly() || r.id == "verifyAPIKey" {
 				return
 			}
 			a := f.ask(s, w.key)

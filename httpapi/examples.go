@@ -33,6 +33,10 @@ var examples = map[string]func() json.RawMessage{
 	"Worker": func() json.RawMessage {
 		return example(rentroll.Worker{WorkerID: "business-builder", Enabled: true, FirstUsedAt: new(exampleTime)})
 	},
+	"OperatorKey": func() json.RawMessage { return example(exampleOperatorKey()) },
+	"OperatorKeyWithSecret": func() json.RawMessage {
+		return example(operatorKeyWithSecret{exampleOperatorSecret, exampleOperatorKey()})
+	},
 	"Problem": func() json.RawMessage { return example(exampleProblem()) },
 	"Health":  func() json.RawMessage { return example(health{"ok", "1.0.0"}) },
 }
@@ -45,7 +49,10 @@ func example(v any) json.RawMessage {
 	return body
 }
 
-const exampleSecret = "rr_4bVq…" //nolint:gosec // too short to be one
+const (
+	exampleSecret         = "rr_4bVq…"   //nolint:gosec // too short to be one
+	exampleOperatorSecret = "rrop_1xQ9…" //nolint:gosec // likewise
+)
 
 var (
 	exampleTime     = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
@@ -56,6 +63,8 @@ var (
 	exampleKeyID    = exampleID(rentroll.ParseKeyID, "key_01kaqt45v8fmt8e4h1x9d3w7qa")
 	exampleRunID    = exampleID(rentroll.ParseRunID, "run_01kaqt4b0mepta2m8v5k7n3c1d")
 )
+
+var exampleOperatorKeyID = exampleID(rentroll.ParseOperatorKeyID, "opk_01kaqt48s3e8ha5q7j2m9w4x6z")
 
 func exampleID[T any](parse func(string) (T, error), text string) T {
 	id, err := parse(text)
@@ -104,6 +113,13 @@ func exampleAPIKey() *rentroll.APIKey {
 		ID: exampleKeyID, TenantID: exampleTenantID, Name: "production", KeyPrefix: "rr_4bVqT0a9L", Permissions: []string{"run:*", "read:*"},
 		AllowedWorkers: []string{"business-builder"}, RateLimitRPM: new(int64(600)), Status: rentroll.KeyActive,
 		LastUsedAt: new(exampleTime), TotalRequests: 42, CreatedAt: exampleTime,
+	}
+}
+
+func exampleOperatorKey() *rentroll.OperatorKey {
+	return &rentroll.OperatorKey{
+		ID: exampleOperatorKeyID, Name: "support", KeyPrefix: "rrop_1xQ9aB2", Permissions: []string{"read:*", "tenant:manage"},
+		ExpiresAt: new(exampleTomorrow), Status: rentroll.KeyActive, CreatedAt: exampleTime,
 	}
 }
 

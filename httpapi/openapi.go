@@ -20,8 +20,12 @@ const (
 	mergePatchType = "application/merge-patch+json"
 )
 
-// needsOperator, in place of a permission, says that only operators may.
-const needsOperator rentroll.Permission = "operator"
+// What the OpenAPI document says of callers beyond the standard: the permission that an operation needs, and the kinds of
+// caller that may have it.
+const (
+	permissionExtension = "x-permission"
+	callersExtension    = "x-callers"
+)
 
 // bodyKind says whether a route takes a body.
 type bodyKind uint8
@@ -39,7 +43,8 @@ type route struct {
 	id          string // names the operation in generated clients
 	does        string
 	more        string              // what else callers should know
-	needs       rentroll.Permission // of a tenant's key; "" lets everybody in, without a credential
+	needs       rentroll.Permission // of the caller; "" lets everybody in, without a credential
+	platform    bool                // for operators only, though the permission is one that tenants' callers may have
 	status      int                 // of a success; 0 is 200, or 204 where there is nothing to say
 	body        bodyKind
 	patch       bool            // the body is a merge patch
@@ -59,6 +64,16 @@ func (r route) method() string {
 func (r route) path() string {
 	_, path, _ := strings.Cut(r.at, " ")
 	return path
+}
+
+// operatorsOnly reports whether no caller of a tenant may do it.
+func (r route) operatorsOnly() bool {
+	return r.needs != "" && (r.platform || !slices.Contains(rentroll.AllPermissions(), r.needs))
+}
+
+// forUsers reports whether a user's role may permit it: where it is about a tenant, or about what all may read.
+func (r route) forUsers() bool {
+	return !r.operatorsOnly() && (strings.Contains(r.at, "{tenant}") || r.needs == rentroll.PermPlanRead)
 }
 
 func (r route) success() int {
@@ -82,7 +97,7 @@ func (r route) refusals(once bool) []rentroll.Code {
 	}, r.codes...)
 	if r.needs != "" {
 		may = append(may, rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeRateLimited)
-		if r.needs != needsOperator {
+		if !r.operatorsOnly() {
 			may = append(may, rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated)
 		}
 	}
@@ -169,12 +184,22 @@ func (s *server) describe(r route) huma.Operation {
 	if r.more != "" {
 		text = append(text, r.more)
 	}
-	switch r.needs {
-	case "":
-	case needsOperator:
-		text = append(text, "Needs an operator key.")
+	callers := []rentroll.ActorKind{rentroll.ActorOperator}
+	switch {
+	case r.needs == "":
+	case r.operatorsOnly():
+		text = append(text, "Needs an operator key with the permission `"+string(r.needs)+"`.")
 	default:
-		text = append(text, "Needs an operator key, or an API key of the tenant with the permission `"+string(r.needs)+"`.")
+		callers = append(callers, rentroll.ActorAPIKey)
+		holders := "of an operator key or of an API key of the tenant"
+		if r.forUsers() {
+			callers = append(callers, rentroll.ActorUser)
+			holders = "of an operator key, of an API key of the tenant, or of the role of the user that `" + userHeader + "` names"
+		}
+		text = append(text, "Needs the permission `"+string(r.needs)+"`, "+holders+".")
+	}
+	if r.needs != "" {
+		op.Extensions = map[string]any{permissionExtension: r.needs, callersExtension: callers}
 	}
 	op.Description = strings.Join(text, "\n\n")
 	op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
@@ -222,6 +247,9 @@ func (s *server) document(r route, params, body reflect.Type) {
 				Description: "The object is as the caller has it.", Headers: map[string]*huma.Header{"ETag": success.Headers["ETag"]},
 			}
 		}
+	}
+	if r.forUsers() {
+		op.Parameters = append(op.Parameters, headerParam(userHeader, aboutUserHeader))
 	}
 	if r.conditional {
 		op.Parameters = append(op.Parameters, headerParam("If-Match", "Change the object only if this ETag is still right, else 412."))

@@ -79,6 +79,8 @@ func (f *fieldErrors) word(field string, given *string) string {
 }
 
 // number returns an optional number. One that is given must be in its range: 0 would silently be the default.
+//
+//nolint:unparam // the bounds stand together where a field is read, though all begin at 1 so far
 func (f *fieldErrors) number(field string, given *int64, low, high int64) int64 {
 	if given == nil {
 		return 0

@@ -40,7 +40,7 @@ var outcomes = []outcome{
 	},
 	{
 		rentroll.CodeForbidden, http.StatusForbidden, "Not allowed",
-		"The credential is good, but not for this: the operation needs an operator key, or a permission that the API key lacks.",
+		"The credential is good, but not for this: the operation needs an operator key, or a permission that the caller lacks.",
 	},
 	{
 		rentroll.CodeTenantSuspended, http.StatusForbidden, "Tenant suspended",
@@ -246,8 +246,11 @@ func (p *problem) deny(d *rentroll.QuotaExceededError, now time.Time) {
 func spelled(fields []rentroll.FieldError) []rentroll.FieldError {
 	out := make([]rentroll.FieldError, 0, len(fields))
 	for _, f := range fields {
-		if f.Field == "idempotency_key" {
+		switch f.Field {
+		case "idempotency_key":
 			f.Field = idempotencyHeader
+		case "for_user":
+			f.Field = userHeader
 		}
 		out = append(out, f)
 	}

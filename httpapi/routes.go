@@ -8,8 +8,9 @@ import (
 
 type codes = []rentroll.Code
 
-// routes is the whole API. What a line says is what the router does, what the step checks and what /docs shows; that the
-// engine asks for the permission named here is tested.
+// routes is the whole API. What a line says is what the router does, what the step checks and what /docs shows. The
+// permission that a line names is the one that the engine asks for: tests call every route with keys that have only it, and
+// all but it.
 func (s *server) routes() {
 	s.tenantRoutes()
 	s.peopleRoutes()
@@ -23,45 +24,45 @@ func (s *server) routes() {
 // tenantRoutes are about tenants and plans.
 func (s *server) tenantRoutes() {
 	add(s, route{
-		at: "POST /v1/tenants", id: "createTenant", does: "Create a tenant", needs: needsOperator, status: http.StatusCreated,
+		at: "POST /v1/tenants", id: "createTenant", does: "Create a tenant", needs: rentroll.PermTenantManage, status: http.StatusCreated,
 		body: needsBody, located: true, tagged: true, codes: codes{rentroll.CodeAlreadyExists, rentroll.CodeUnknownPlan},
 	}, createTenant)
-	add(s, route{at: "GET /v1/tenants", id: "listTenants", does: "List tenants, newest first", needs: needsOperator}, listTenants)
+	add(s, route{at: "GET /v1/tenants", id: "listTenants", does: "List tenants, newest first", needs: rentroll.PermTenantRead, platform: true}, listTenants)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}", id: "getTenant", does: "Read a tenant", needs: rentroll.PermTenantRead, tagged: true,
 	}, getTenant)
 	add(s, route{
-		at: "PATCH /v1/tenants/{tenant}", id: "updateTenant", does: "Change a tenant", more: aboutPatch, needs: needsOperator,
+		at: "PATCH /v1/tenants/{tenant}", id: "updateTenant", does: "Change a tenant", more: aboutPatch, needs: rentroll.PermTenantManage,
 		body: needsBody, patch: true, tagged: true, conditional: true, codes: codes{rentroll.CodeAlreadyExists},
 	}, updateTenant)
 	add(s, route{
 		at: "PUT /v1/tenants/{tenant}/plan", id: "putTenantPlan", does: "Move a tenant to another plan", more: aboutTenantPlan,
-		needs: needsOperator, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeUnknownPlan},
+		needs: rentroll.PermTenantManage, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeUnknownPlan},
 	}, putTenantPlan)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/suspend", id: "suspendTenant", does: "Suspend a tenant", more: aboutSuspend,
-		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Suspend))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/resume", id: "resumeTenant", does: "Make a suspended tenant active again",
-		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Resume))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/terminate", id: "terminateTenant", does: "End a tenant for good", more: aboutTerminate,
-		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Terminate))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/archive", id: "archiveTenant", does: "Put a terminated tenant away",
-		needs: needsOperator, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Archive))
 
 	add(s, route{at: "GET /v1/plans", id: "listPlans", does: "List all plans, by name", needs: rentroll.PermPlanRead}, listPlans)
 	add(s, route{
 		at: "PUT /v1/plans/{name}", id: "putPlan", does: "Make a plan, or replace it whole", more: aboutPutPlan,
-		needs: needsOperator, body: needsBody, makes: true, tagged: true, conditional: true,
+		needs: rentroll.PermPlanManage, body: needsBody, makes: true, tagged: true, conditional: true,
 	}, putPlan)
 	add(s, route{
-		at: "DELETE /v1/plans/{name}", id: "deletePlan", does: "Delete a plan that no tenant uses", needs: needsOperator,
+		at: "DELETE /v1/plans/{name}", id: "deletePlan", does: "Delete a plan that no tenant uses", needs: rentroll.PermPlanManage,
 		codes: codes{rentroll.CodeInvalidTransition},
 	}, deletePlan)
 }
@@ -69,15 +70,17 @@ func (s *server) tenantRoutes() {
 // peopleRoutes are about users, members and API keys.
 func (s *server) peopleRoutes() {
 	add(s, route{
-		at: "POST /v1/users", id: "createUser", does: "Create a user", needs: needsOperator, status: http.StatusCreated,
+		at: "POST /v1/users", id: "createUser", does: "Create a user", needs: rentroll.PermUserManage, status: http.StatusCreated,
 		body: needsBody, located: true, tagged: true, codes: codes{rentroll.CodeAlreadyExists},
 	}, createUser)
-	add(s, route{at: "GET /v1/users", id: "listUsers", does: "List users, newest first", needs: needsOperator}, listUsers)
-	add(s, route{at: "GET /v1/users/{user}", id: "getUser", does: "Read a user", needs: needsOperator, tagged: true}, getUser)
+	add(s, route{at: "GET /v1/users", id: "listUsers", does: "List users, newest first", needs: rentroll.PermUserRead}, listUsers)
+	add(s, route{at: "GET /v1/users/{user}", id: "getUser", does: "Read a user", needs: rentroll.PermUserRead, tagged: true}, getUser)
 	add(s, route{
-		at: "DELETE /v1/users/{user}", id: "deleteUser", does: "Delete a user with all memberships", needs: needsOperator,
+		at: "DELETE /v1/users/{user}", id: "deleteUser", does: "Delete a user with all memberships", needs: rentroll.PermUserManage,
 		codes: codes{rentroll.CodeLastOwner},
 	}, deleteUser)
+
+	s.operatorKeyRoutes()
 
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/members", id: "createMember", does: "Put a user into a tenant", more: aboutMembers,
@@ -117,6 +120,28 @@ func (s *server) peopleRoutes() {
 		at: "POST /v1/api-keys/verify", id: "verifyAPIKey", does: "Whether a secret is good, and for what", more: aboutVerify,
 		needs: rentroll.PermKeyVerify, body: needsBody,
 	}, verifyAPIKey)
+}
+
+// operatorKeyRoutes are about who runs the platform.
+func (s *server) operatorKeyRoutes() {
+	add(s, route{
+		at: "POST /v1/operator-keys", id: "createOperatorKey", does: "Make an operator key", more: aboutOperatorKeys,
+		needs: rentroll.PermOperatorManage, status: http.StatusCreated, body: needsBody, located: true, tagged: true,
+		codes: codes{rentroll.CodeAlreadyExists},
+	}, createOperatorKey)
+	add(s, route{
+		at: "GET /v1/operator-keys", id: "listOperatorKeys", does: "List operator keys, newest first, never secrets",
+		needs: rentroll.PermOperatorRead,
+	}, listOperatorKeys)
+	add(s, route{
+		at: "GET /v1/operator-keys/{key}", id: "getOperatorKey", does: "Read an operator key, never its secret",
+		needs: rentroll.PermOperatorRead, tagged: true,
+	}, getOperatorKey)
+	add(s, route{
+		at: "POST /v1/operator-keys/{key}/revoke", id: "revokeOperatorKey", does: "End an operator key at once",
+		more: aboutRevokeOperator, needs: rentroll.PermOperatorManage, body: mayHaveBody, tagged: true,
+		codes: codes{rentroll.CodeInvalidTransition},
+	}, revokeOperatorKey)
 }
 
 // runRoutes are about runs and what they use.
@@ -197,6 +222,6 @@ func (s *server) insightRoutes() {
 	}, listAudit)
 	add(s, route{
 		at: "GET /v1/audit", id: "listPlatformAudit", does: "List the platform's own changes, newest first",
-		more: "These are the changes that belong to no tenant: plans, users, operator keys.", needs: needsOperator,
+		more: "These are the changes that belong to no tenant: plans, users, operator keys.", needs: rentroll.PermAuditRead, platform: true,
 	}, listPlatformAudit)
 }

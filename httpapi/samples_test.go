@@ -36,6 +36,10 @@ var samples = []sample{
 	{id: "listUsers", at: "GET /v1/users", status: 200},
 	{id: "getUser", at: "GET /v1/users/{user}", status: 200},
 	{id: "deleteUser", at: "DELETE /v1/users/{user}", status: 204, alone: true},
+	{id: "createOperatorKey", at: "POST /v1/operator-keys", status: 201, alone: true, body: `{"name":"support","permissions":["read:*"],"expires_in_days":30}`},
+	{id: "listOperatorKeys", at: "GET /v1/operator-keys", status: 200},
+	{id: "getOperatorKey", at: "GET /v1/operator-keys/{operator}", status: 200},
+	{id: "revokeOperatorKey", at: "POST /v1/operator-keys/{operator}/revoke", status: 200, alone: true, body: `{"reason":"leaked"}`},
 	{id: "createMember", at: "POST /v1/tenants/{tenant}/members", status: 201, alone: true, body: `{"external_id":"user_stranger","role":"viewer","set_as_default":false}`},
 	{id: "listMembers", at: "GET /v1/tenants/{tenant}/members", status: 200},
 	{id: "updateMember", at: "PATCH /v1/tenants/{tenant}/members/{user}", status: 200, body: `{"role":"viewer"}`},
@@ -84,6 +88,7 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/acme/members", `{"user_id":"`+user+`","role":"member"}`).expect(201)
 	secret, key := w.makeKey("acme", "run:*", "read:*")
 	run := w.operator("POST", "/v1/tenants/acme/runs", `{"worker_id":"builder","task":"t","input":[1]}`).expect(201).text("id")
+	_, operator := w.makeOperatorKey("auditor", "read:*")
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":2}}`).expect(201)
 	for _, slug := range []string{"spare", "suspended", "terminated"} {
 		w.operator("POST", "/v1/tenants", `{"name":"x","slug":"`+slug+`"}`).expect(201)
@@ -91,7 +96,7 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/suspended/suspend", nil).expect(200)
 	w.operator("POST", "/v1/tenants/terminated/terminate", nil).expect(200)
 	return fixture{strings.NewReplacer(
-		"{tenant}", "acme", "{user}", user, "{key}", key, "{own}", w.keyID, "{secret}", secret, "{run}", run,
+		"{tenant}", "acme", "{user}", user, "{key}", key, "{own}", w.keyID, "{secret}", secret, "{run}", run, "{operator}", operator,
 		"{spare}", "spare", "{suspended}", "suspended", "{terminated}", "terminated",
 	)}
 }

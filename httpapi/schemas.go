@@ -134,6 +134,8 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return idSchema("run")
 	case reflect.TypeFor[rentroll.AuditID]():
 		return idSchema("aud")
+	case reflect.TypeFor[rentroll.OperatorKeyID]():
+		return idSchema("opk")
 	case reflect.TypeFor[rentroll.NullString]():
 		return &huma.Schema{Type: huma.TypeString, Nullable: true}
 	case reflect.TypeFor[rentroll.TenantStatus]():
@@ -187,6 +189,7 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.KeyID](r)
 	describeAs[rentroll.RunID](r)
 	describeAs[rentroll.AuditID](r)
+	describeAs[rentroll.OperatorKeyID](r)
 	describeAs[rentroll.NullString](r)
 	describeAs[rentroll.TenantStatus](r)
 	describeAs[rentroll.Role](r)
@@ -248,6 +251,7 @@ func complete(r huma.Registry) {
 var nullable = []string{
 	"User.default_tenant_id",
 	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.rotated_to",
+	"OperatorKey.permissions",
 	"Run.api_key_id", "Run.user_id", "Run.parent_run_id",
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id",
 	"AuditRow.tenant_id",
@@ -306,4 +310,8 @@ var meanings = map[string]string{
 	"AuditRow.old":                "What changed, before; null for a creation",
 	"AuditRow.new":                "What changed, after; null for a deletion",
 	"Worker.first_used_at":        "null until a run of it was admitted",
+
+	"OperatorKey.key_prefix":       "The first 12 characters of the secret",
+	"OperatorKey.permissions":      "null for everything",
+	"OperatorKeyWithSecret.secret": "Shown in this one answer and stored nowhere; null where the answer repeats an earlier one",
 }

@@ -55,6 +55,7 @@ type exchange struct {
 	writer  http.ResponseWriter
 	engine  *rentroll.Engine // acts for the caller, once it is known
 	caller  string           // as the audit knows it
+	forUser string           // whom an operator acts for, once that is known; "" for nobody
 	code    rentroll.Code    // of the problem that is the answer
 	err     error            // why the server failed
 }

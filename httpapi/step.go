@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -39,6 +40,9 @@ type handler[P, B, T any] func(c *call, p *P, b *B) (T, error)
 
 // add registers a route: what is said of it in the OpenAPI document and the step between HTTP and its handler.
 func add[P, B, T any](s *server, r route, do handler[P, B, T]) {
+	if known := slices.Contains(rentroll.OperatorPermissions(), r.needs); known != strings.HasPrefix(r.path(), "/v1/") {
+		panic("httpapi: a route under /v1/, and no other, needs a permission that there is: " + r.at)
+	}
 	s.added = append(s.added, r)
 	op := s.describe(r)
 	if reflect.TypeFor[T]() == reflect.TypeFor[nothing]() {
@@ -71,6 +75,9 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 	req := x.request
 	c := &call{Context: ctx, engine: x.engine}
 	var err error
+	if err := mayAsk(c.engine, r); err != nil {
+		return c, none, err
+	}
 	if c.conditions, err = conditionsOf(req.Header); err != nil {
 		return c, none, err
 	}
@@ -87,12 +94,27 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 			return c, none, err
 		}
 	}
+	if x.forUser != "" && r.needs != "" {
+		if c.engine, err = c.engine.ForUser(ctx, c.tenant, x.forUser); err != nil {
+			return c, none, err
+		}
+		x.caller = c.engine.Actor().String()
+	}
 	body := new(B)
 	if err := s.readInto(x.writer, req, r, body); err != nil {
 		return c, none, err
 	}
 	out, err := do(c, p, body)
 	return c, out, err
+}
+
+// mayAsk refuses operators who lack the permission before anything is looked up, so that they learn not even which tenants
+// there are. A tenant's callers are told of a missing permission only where they may know of the tenant: by the engine.
+func mayAsk(engine *rentroll.Engine, r route) error {
+	if r.needs == "" || engine.Actor().Kind != rentroll.ActorOperator {
+		return nil
+	}
+	return engine.Actor().Permits(r.needs)
 }
 
 // readInto reads the body of a request where its route takes one.

@@ -10,7 +10,7 @@ import (
 
 const introduction = `Rentroll holds the tenants, plans, members and API keys of a platform, **admits** every run of work against hard limits, **completes** it, **meters** it for billing and **audits** it.
 
-**Who calls.** ` + "`Authorization: Bearer <key>`" + `, or the same key as ` + "`X-API-Key`" + `. An *operator key* may do everything; a *tenant's API key* sees its own tenant, as far as its permissions go. What a caller may not see answers exactly as what does not exist: 404.
+**Who calls.** ` + "`Authorization: Bearer <key>`" + `, or the same key as ` + "`X-API-Key`" + `. An *operator key* stands above tenants and may do everything, or what its permissions allow; a *tenant's API key* sees its own tenant, as far as its permissions go. Each operation names the permission it needs, also as ` + "`x-permission`" + `. With an operator key, ` + "`Rentroll-User`" + ` names a user for whom the call is made: then the user's role in the tenant decides. What a caller may not see answers exactly as what does not exist: 404.
 
 **Tenants in paths** are named by id, by slug, or by ` + "`me`" + ` with a tenant's key.
 
@@ -51,6 +51,7 @@ var tags = []*huma.Tag{
 	{Name: "Users", Description: "People known to the platform. They are the operator's."},
 	{Name: "Members", Description: "The roles of users in a tenant."},
 	{Name: "API keys", Description: "The secrets that programs present."},
+	{Name: "Operator keys", Description: "The secrets of those who run the platform."},
 	{Name: "Runs", Description: "Executions of workers: admitted, watched, completed."},
 	{Name: "Usage", Description: "Meters and their events."},
 	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
@@ -63,7 +64,7 @@ var tags = []*huma.Tag{
 // tagOfPath returns the noun that a path is about.
 func tagOfPath(path string) string {
 	nouns := map[string]string{
-		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "runs": "Runs",
+		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
 		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
 	}
 	tag := "Health"
@@ -79,7 +80,7 @@ func tagOfPath(path string) string {
 func describeParam(p *huma.Param) {
 	words := map[string]string{
 		"tenant": "Id or slug of a tenant, or `me` for the tenant of the calling API key.",
-		"name":   "Name of a plan.", "user": "Id of a user.", "key": "Id of an API key.", "run": "Id of a run.",
+		"name":   "Name of a plan.", "user": "Id of a user.", "key": "Id of a key.", "run": "Id of a run.",
 		"worker": "Id of a worker.", "limit": "Rows a page.", "cursor": "`next_cursor` of the page before.",
 		"status": "Only those in this state.", "plan": "Only tenants on this plan.",
 		"q":     "Part of the name, the slug or the external id, in any case.",

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -138,6 +139,17 @@ func (w *world) makeKey(tenant string, permissions ...string) (secret, id string
 	return key.text("secret"), key.text("api_key.id")
 }
 
+// makeOperatorKey makes an operator key; without permissions it may do everything.
+func (w *world) makeOperatorKey(name string, permissions ...string) (secret, id string) {
+	w.t.Helper()
+	body := map[string]any{"name": name}
+	if permissions != nil {
+		body["permissions"] = permissions
+	}
+	key := w.operator("POST", "/v1/operator-keys", body).expect(201)
+	return key.text("secret"), key.text("operator_key.id")
+}
+
 // reply is an answer of the server.
 type reply struct {
 	t      testing.TB
@@ -168,6 +180,12 @@ func (w *world) tenantKey(method, path string, body any) *reply {
 // send sends a request and holds its answer against the OpenAPI document.
 func (w *world) send(a ask) *reply {
 	w.t.Helper()
+	return w.sendWith(a, nil)
+}
+
+// sendWith is send with further headers, which may be given twice or be empty.
+func (w *world) sendWith(a ask, more http.Header) *reply {
+	w.t.Helper()
 	w.time.move(time.Millisecond) // so that what is made later is listed later
 	body := bodyBytes(w.t, a.body)
 	req, err := http.NewRequestWithContext(context.Background(), a.method, w.url+a.path, bytes.NewReader(body))
@@ -187,6 +205,7 @@ func (w *world) send(a ask) *reply {
 			req.Header.Set(name, value)
 		}
 	}
+	maps.Copy(req.Header, more)
 	res, err := w.client.Do(req)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", a.method, a.path, err)

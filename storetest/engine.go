@@ -28,6 +28,10 @@ func engineTests() []test {
 		{"KeepsPayloads", enginePayloads},
 		{"StartsAgain", engineStartsAgain},
 		{"ManyTenants", engineManyTenants},
+		{"OperatorKeys", engineOperatorKeys},
+		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
+		{"OneOperatorKeyRemains", engineLastOperatorKey},
+		{"ActsForUsers", engineForUser},
 	}
 }
 

@@ -48,7 +48,6 @@ func specimens(s *scene) []specimen {
 	account := fullAccount(s)
 	account.TenantID = tenant
 	payload, event := payloadOf(newRunRef(s), rentroll.PayloadInput, "1"), eventOf(s, tenant, "a", 1, instant)
-	operator := &rentroll.OperatorKey{ID: newID[rentroll.OperatorKeyID](s), Hash: s.hash(), CreatedAt: instant}
 	return []specimen{
 		accounts.specimen(s, "account", account),
 		profiles.specimen(s, "profile", fullProfile(s)),
@@ -58,6 +57,7 @@ func specimens(s *scene) []specimen {
 		members.specimen(s, "member", memberOf(s, tenant, newID[rentroll.UserID](s))),
 		keys.specimen(s, "key", keyOf(s, tenant)),
 		keyUses.specimen(s, "key use", keyUses.full(s)),
+		operatorKeys.specimen(s, "operator key", operatorKeys.full(s)),
 		runs.specimen(s, "run", fullRun(s)),
 		workers.specimen(s, "worker", workers.full(s)),
 		meters.specimen(s, "meter", fullMeter(s)),
@@ -82,10 +82,6 @@ func specimens(s *scene) []specimen {
 		{
 			"audit row", func(b *rentroll.Batch) { b.Audit = append(b.Audit, auditRow(s, tenant, 1)) },
 			func() bool { return len(s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 1})) > 0 },
-		},
-		{
-			"operator key", func(b *rentroll.Batch) { b.NewOperatorKeys = append(b.NewOperatorKeys, operator) },
-			func() bool { return s.operatorKey(operator.Hash) != nil },
 		},
 	}
 }

@@ -109,8 +109,8 @@ var (
 	ids      = regexp.MustCompile(`\b(ten|usr|mem|key|run|use|aud|evt|opk)_[0-9a-z]{26}\b`)
 	times    = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ`)
 	isoTimes = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	secrets  = regexp.MustCompile(`\brr_[0-9A-Za-z]{71}\b`)
-	prefixes = regexp.MustCompile(`\brr_[0-9A-Za-z]{9}\b`)
+	secrets  = regexp.MustCompile(`\b(rr_[0-9A-Za-z]{71}|rrop_[0-9A-Za-z]{49})\b`)
+	prefixes = regexp.MustCompile(`\b(rr_[0-9A-Za-z]{9}|rrop_[0-9A-Za-z]{7})\b`)
 	requests = regexp.MustCompile(`\(request [0-9A-Z]+\)`)
 	cursors  = regexp.MustCompile(`(--cursor |"next_cursor":")[0-9A-Za-z_-]+`)
 )
@@ -226,6 +226,9 @@ func TestPeopleCommands(t *testing.T) {
 		`user list`,
 		`user list --email bob@acme.example --json`,
 		`member list acme`,
+		`member list acme --for-user external:user_2bYm`,
+		`tenant list --for-user {usr}`,
+		`member list acme --for-user nobody`,
 		`member role acme {usr} member`,
 		`member remove acme {usr}`,
 		`user delete {usr}`,
@@ -251,6 +254,32 @@ func TestPeopleCommands(t *testing.T) {
 		s.do("", line)
 	}
 	s.golden("people.txt")
+	p.stop()
+}
+
+func TestOperatorKeyCommands(t *testing.T) {
+	t.Parallel()
+	p := serve(t, t.TempDir(), withKey())
+	s := newShell(t, p.url, configuredKey)
+	for _, line := range []string{
+		`operator-key list`,
+		`operator-key create ops`,
+		`operator-key create support --permissions tenant:manage,read:* --expires-in-days 90 --idempotency-key one`,
+		`operator-key create support --permissions tenant:manage,read:* --expires-in-days 90 --idempotency-key one`,
+		`operator-key create support`,
+		`operator-key create other --permissions tenant:fly`,
+		`operator-key list`,
+		`operator-key revoke {opk} --reason 'Left the company'`,
+		`operator-key list`,
+		`operator-key list --include-revoked`,
+		`operator-key list --include-revoked --limit 1 --json`,
+		`operator-key revoke opk_00000000000000000000000001`,
+		`operator-key revoke key_00000000000000000000000001`,
+		`audit list --platform`,
+	} {
+		s.do("", line)
+	}
+	s.golden("operators.txt")
 	p.stop()
 }
 
@@ -348,7 +377,7 @@ func TestJSON(t *testing.T) {
 		"plan delete x", "user list", "user get " + user, "member add t0 " + user, "member list t0", "member role t0 " + user + " owner",
 		"run list t0", "run check t0", "run start t0 " + id, "run heartbeat t0 " + id, "run complete t0 " + id, "usage summary t0",
 		"usage record t0 m 1", "worker list t0", "worker disable t0 writer", "worker remove t0 writer", "audit list t0", "audit list --platform",
-		"key list t0 --include-revoked",
+		"key list t0 --include-revoked", "operator-key create ops", "operator-key list",
 	} {
 		object("", strings.Fields(line)...)
 	}

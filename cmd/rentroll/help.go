@@ -52,6 +52,10 @@ var examples = map[string][]string{
 	"key revoke": {"rentroll key revoke acme key_01jd7q3gq5f2vvr9b4k1x8ehc2 --reason 'Found in a repository'"},
 	"key verify": {"rentroll key verify - --permission run:create", "rentroll key verify @key.txt --worker-id writer"},
 
+	"operator-key create": {"rentroll operator-key create support --permissions tenant:manage,read:* --expires-in-days 90"},
+	"operator-key list":   {"rentroll operator-key list --include-revoked"},
+	"operator-key revoke": {"rentroll operator-key revoke opk_01jd7q3gq5f2vvr9b4k1x8ehc2 --reason 'Left the company'"},
+
 	"user create": {"rentroll user create ada@acme.example --name 'Ada Lovelace' --external-id user_2bYm"},
 	"user list":   {"rentroll user list --email ada@acme.example"},
 	"user get":    {"rentroll user get usr_01jd7q3gq5f2vvr9b4k1x8ehc2"},

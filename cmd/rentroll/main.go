@@ -37,6 +37,8 @@ type cli struct {
 	Usage  usageCmd  `cmd:"" group:"nouns" help:"Usage: record it, add it up."`
 	Audit  auditCmd  `cmd:"" group:"nouns" help:"Who changed what, and when."`
 
+	OperatorKey operatorKeyCmd `cmd:"" group:"nouns" help:"Keys of those who run the platform."`
+
 	Version    versionCmd    `cmd:"" group:"program" help:"Show this program's version."`
 	Completion completionCmd `cmd:"" group:"program" help:"Print the completion script of a shell."`
 	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" help:"Complete a command line."`

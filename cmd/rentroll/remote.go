@@ -24,6 +24,7 @@ const (
 type Remote struct {
 	URL     string        `name:"url" group:"remote" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server. Default: ${default}."`
 	KeyFile string        `name:"key-file" group:"remote" placeholder:"FILE" help:"File with an operator key or an API key; or RENTROLL_KEY holds the key itself."`
+	ForUser string        `name:"for-user" group:"remote" placeholder:"USER" help:"Call for a user, an id or external:ID, with what the user's role permits. Needs an operator key."`
 	Timeout time.Duration `name:"timeout" group:"remote" default:"35s" placeholder:"TIME" help:"How long one try may take. Default: ${default}."`
 	JSON    bool          `name:"json" group:"remote" help:"Print what the API answers: one JSON object."`
 	UTC     bool          `name:"utc" group:"remote" help:"Show times in UTC instead of how long ago."`
@@ -54,6 +55,9 @@ func (r *Remote) AfterApply(k *kong.Context, std *streams) error {
 	})
 	if err != nil {
 		return err
+	}
+	if r.ForUser != "" {
+		api = api.ForUser(r.ForUser)
 	}
 	s.api = api
 	k.Bind(s)

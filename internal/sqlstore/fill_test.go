@@ -29,6 +29,10 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"CostCents": "follows from CostMicros",
 		"Replayed":  "of one answer",
 	},
+	reflect.TypeFor[rentroll.OperatorKey](): {
+		"Status":   "follows from the times",
+		"Replayed": "of one answer",
+	},
 	reflect.TypeFor[rentroll.User]():     {"Replayed": "of one answer"},
 	reflect.TypeFor[rentroll.Member]():   {"Replayed": "of one answer"},
 	reflect.TypeFor[rentroll.AuditRow](): {"Hash": "not chained yet", "PreviousHash": "not chained yet"},

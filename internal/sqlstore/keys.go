@@ -96,27 +96,6 @@ var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
 	},
 })
 
-var operatorKeys = prepare(table[rentroll.OperatorKeyID, rentroll.OperatorKey]{
-	name:    "operator_keys",
-	columns: columns("id:id name:text hash:bytes created_at revoked_at"),
-	keys:    1,
-	bind: func(a Args, r *rentroll.OperatorKey) {
-		a.ID(r.ID)
-		a.Text(r.Name)
-		bindHash(a, r.Hash)
-		bindTime(a, r.CreatedAt)
-		bindNullTime(a, r.RevokedAt)
-	},
-	scan: func(row Row) (rentroll.OperatorKeyID, *rentroll.OperatorKey, error) {
-		r := &rentroll.OperatorKey{ID: row.ID()}
-		r.Name = row.Text()
-		r.Hash = scanHash(row)
-		r.CreatedAt = scanTime(row)
-		r.RevokedAt = scanNullTime(row)
-		return r.ID, r, nil
-	},
-})
-
 // An active key that expires is found by its expiry; "active" here is what the row says.
 const expiring = "WHERE api_keys.tenant_id = $1 AND api_keys.status = 'active' AND api_keys.expires_at IS NOT NULL"
 
@@ -127,11 +106,9 @@ var (
 			ORDER BY api_keys.hash`,
 		Bulk: &Bulk{Op: OpFirst, Table: keys.name, Columns: columns("tenant_id:id hash:bytes"), Keys: 2, Select: keys.selects()},
 	}
-	operatorKeyByHash = operatorKeys.query("WHERE hash = $1")
-	countOperatorKeys = &Stmt{SQL: "SELECT COUNT(*) FROM operator_keys"}
-	overdueKeys       = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
-	countExpiredKeys  = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2"}
-	listKeys          = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
+	overdueKeys      = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
+	countExpiredKeys = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2"}
+	listKeys         = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
 		ORDER BY api_keys.id DESC LIMIT $3`)
 	listActiveKeys = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2 AND api_keys.status = 'active'
 		AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $4) ORDER BY api_keys.id DESC LIMIT $3`)
@@ -165,40 +142,12 @@ func askKeys(b *rentroll.Batch, requests []*Request) []*Request {
 	return requests
 }
 
-// askOperatorKeys counts the operator keys.
-func askOperatorKeys(b *rentroll.Batch, requests []*Request) []*Request {
-	for k, answer := range b.OperatorKeys {
-		if answer == nil {
-			n := int64(0)
-			b.OperatorKeys[k] = &n
-			requests = append(requests, count(countOperatorKeys, &n, func(int, Args) {}))
-		}
-	}
-	return requests
-}
-
 // count is a request whose result is one number.
 func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
 	return &Request{Stmt: stmt, Rows: 1, Bind: bind, Scan: func(row Row) error {
 		*into = row.Int()
 		return nil
 	}}
-}
-
-// OperatorKeyByHash returns the operator key with this hash.
-func (r *reader) OperatorKeyByHash(ctx context.Context, hash [32]byte) (out *rentroll.OperatorKey, err error) {
-	err = r.session.Run(ctx, &Request{
-		Stmt: operatorKeyByHash, Rows: 1, Bind: func(_ int, a Args) { bindHash(a, hash) },
-		Scan: operatorKeys.found(func(_ rentroll.OperatorKeyID, k *rentroll.OperatorKey) { out = k }),
-	})
-	return out, err
-}
-
-// HasOperatorKey reports whether there has ever been an operator key.
-func (r *reader) HasOperatorKey(ctx context.Context) (bool, error) {
-	n := int64(0)
-	err := r.session.Run(ctx, count(countOperatorKeys, &n, func(int, Args) {}))
-	return n > 0, err
 }
 
 // CountExpiredKeys counts the keys that have expired and are still marked active.

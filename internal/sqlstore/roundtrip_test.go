@@ -195,12 +195,10 @@ func TestAudit(t *testing.T) {
 }
 
 func TestOperatorKeys(t *testing.T) {
-	kind[rentroll.OperatorKey]{
-		put: func(b *rentroll.Batch, r *rentroll.OperatorKey) { b.NewOperatorKeys = append(b.NewOperatorKeys, r) },
-		get: func(ctx context.Context, tx rentroll.Tx, r *rentroll.OperatorKey) (*rentroll.OperatorKey, error) {
-			return reader(tx).OperatorKeyByHash(ctx, r.Hash)
-		},
-	}.test(t)
+	inRowset(func(b *rentroll.Batch) *rentroll.Rowset[rentroll.OperatorKeyID, rentroll.OperatorKey] {
+		return &b.Operators
+	},
+		func(r *rentroll.OperatorKey) rentroll.OperatorKeyID { return r.ID }).test(t)
 }
 
 // TestDenials commits each row: statistics have transactions of their own.

@@ -12,6 +12,7 @@ func Statements() map[string]*Stmt {
 		"keysByHash": keysByHash, "overdueKeys": overdueKeys, "countExpiredKeys": countExpiredKeys,
 		"listKeys": listKeys, "listActiveKeys": listActiveKeys, "addKeyUse": addKeyUse,
 		"operatorKeyByHash": operatorKeyByHash, "countOperatorKeys": countOperatorKeys,
+		"listOperatorKeys": listOperatorKeys, "listActiveOperatorKeys": listActiveOperatorKeys,
 		"overdueRuns": overdueRuns, "countOverdueRuns": countOverdueRuns, "listRuns": listRuns, "filterRuns": filterRuns,
 		"filterRunsOf": filterRunsOf,
 		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,

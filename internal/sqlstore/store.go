@@ -138,6 +138,7 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = members.load(&b.Members, requests)
 	requests = keys.load(&b.Keys, requests)
 	requests = keyUses.load(&b.KeyUses, requests)
+	requests = operatorKeys.load(&b.Operators, requests)
 	requests = runs.load(&b.Runs, requests)
 	requests = workers.load(&b.Workers, requests)
 	requests = meters.load(&b.Meters, requests)
@@ -238,7 +239,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = periods.add(b.Periods, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
-	requests = operatorKeys.add(b.NewOperatorKeys, requests)
+	requests = operatorKeys.save(&b.Operators, requests)
 	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
 }
