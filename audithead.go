@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -63,16 +62,15 @@ func (h *AuditHead) Verify(key ed25519.PublicKey) error {
 	return nil
 }
 
+// publicKeyInfo begins the SubjectPublicKeyInfo (RFC 8410) of every Ed25519 key; the key itself ends it.
+var publicKeyInfo = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}
+
 // AuditKeyID names an Ed25519 public key: the first 32 hexadecimal digits of the SHA-256 of its SubjectPublicKeyInfo.
 func AuditKeyID(key crypto.PublicKey) (string, error) {
 	public, ok := key.(ed25519.PublicKey)
 	if !ok || len(public) != ed25519.PublicKeySize {
 		return "", errors.New("is not an Ed25519 key")
 	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(der)
+	sum := sha256.Sum256(append(publicKeyInfo[:len(publicKeyInfo):len(publicKeyInfo)], public...))
 	return hex.EncodeToString(sum[:16]), nil
 }
