@@ -56,14 +56,16 @@ func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*Audit
 	out := &List[*AuditRow]{Items: []*AuditRow{}}
 	err = e.viewAudit(ctx, f.TenantID, func(r Reader, _ *Account) error {
 		rows, err := r.ListAudit(ctx, f)
-		position := func(row *AuditRow) (id [16]byte) {
-			binary.BigEndian.PutUint64(id[8:], uint64(row.Sequence))
-			return id
-		}
-		out.Items = append(out.Items, public(trim(out, rows, f.Limit, scope, position))...)
+		out.Items = append(out.Items, public(trim(out, rows, f.Limit, scope, auditPosition))...)
 		return err
 	})
 	return out, err
+}
+
+// auditPosition is where a row stands, for a cursor.
+func auditPosition(row *AuditRow) (position [16]byte) {
+	binary.BigEndian.PutUint64(position[8:], uint64(row.Sequence))
+	return position
 }
 
 // auditOf returns the account whose audit the caller may read: a tenant's, or for the zero id the platform's.

@@ -159,9 +159,6 @@ func (e *Engine) head(a *Account) (*AuditHead, error) {
 	return h, nil
 }
 
-// MaxExportPage is how many audit rows a page of an export has at most.
-const MaxExportPage = 1000
-
 // AuditExport is one page of an export: rows, and behind the last of them the head.
 type AuditExport struct {
 	Items      []*AuditRow `json:"items"`
@@ -172,8 +169,7 @@ type AuditExport struct {
 // ExportAuditParams pages a tenant's audit rows, oldest first. The zero TenantID is the platform.
 type ExportAuditParams struct {
 	TenantID TenantID
-	Limit    int    // rows a page, 1–MaxExportPage; 0 is MaxExportPage
-	Cursor   string // NextCursor of the page before; "" for the first page
+	Page
 }
 
 // ExportAudit reads the audit rows of a tenant, or of the platform, oldest first, with all that is needed to verify them
@@ -184,38 +180,28 @@ func (e *Engine) ExportAudit(ctx context.Context, p ExportAuditParams) (*AuditEx
 		return nil, err
 	}
 	var bad problems
-	bad.between("limit", int64(p.Limit), 0, MaxExportPage)
-	scope, after := cursorScope("audit/export", account.String()), int64(math.MinInt64)
-	if p.Cursor != "" {
-		position, ok := decodeCursor(scope, p.Cursor)
-		if !ok || len(position) != 8 {
-			bad.add("cursor", "is not a cursor of this export")
-		} else {
-			after = int64(binary.BigEndian.Uint64(position))
-		}
-	}
+	scope := cursorScope("audit/export", account.String())
+	limit, position := pageOf[[16]byte](p.Page, scope, &bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	limit := p.Limit
-	if limit == 0 {
-		limit = MaxExportPage
+	after := int64(binary.BigEndian.Uint64(position[8:]))
+	if p.Cursor == "" {
+		after = math.MinInt64 // rows that should not be there are part of the evidence
 	}
-	out := &AuditExport{Items: []*AuditRow{}}
+	out := &AuditExport{}
+	page := &List[*AuditRow]{Items: []*AuditRow{}}
 	err = e.viewAudit(ctx, account, func(r Reader, a *Account) error {
-		rows, err := r.AuditAfter(ctx, account, after, limit+1)
+		rows, err := r.AuditAfter(ctx, account, after, limit)
 		if err != nil {
 			return err
 		}
-		if len(rows) > limit {
-			rows = rows[:limit]
-			last := uint64(rows[limit-1].Sequence)
-			out.NextCursor = NullString(encodeCursor(scope, binary.BigEndian.AppendUint64(nil, last)))
-		} else if out.Head, err = e.head(a); err != nil {
-			return err
+		page.Items = append(page.Items, public(trim(page, rows, limit, scope, auditPosition))...)
+		if page.NextCursor == "" {
+			out.Head, err = e.head(a)
 		}
-		out.Items = append(out.Items, public(rows)...)
-		return nil
+		return err
 	})
+	out.Items, out.NextCursor = page.Items, page.NextCursor
 	return out, err
 }

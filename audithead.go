@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,6 @@ func AuditKeyID(key crypto.PublicKey) (string, error) {
 	if !ok || len(public) != ed25519.PublicKeySize {
 		return "", errors.New("is not an Ed25519 key")
 	}
-	sum := sha256.Sum256(append(publicKeyInfo[:len(publicKeyInfo):len(publicKeyInfo)], public...))
+	sum := sha256.Sum256(append(slices.Clip(publicKeyInfo), public...))
 	return hex.EncodeToString(sum[:16]), nil
 }

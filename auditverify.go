@@ -59,12 +59,12 @@ func (c *AuditCheck) Add(r *AuditRow) bool {
 	}
 	c.state.take(r)
 	if h := c.Signed; h != nil && h.Sequence == r.Sequence && h.Hash != r.Hash {
-		c.fail(r.Sequence, AuditHeadReplaced, "the row is another one than that of the signed head")
+		c.failf(r.Sequence, AuditHeadReplaced, "the row is another one than that of the signed head")
 	}
 	return !c.done
 }
 
-func (c *AuditCheck) fail(sequence int64, fault AuditFault, format string, args ...any) {
+func (c *AuditCheck) failf(sequence int64, fault AuditFault, format string, args ...any) {
 	c.broken, c.done = &AuditBreak{sequence, fault, fmt.Sprintf(format, args...)}, true
 }
 
@@ -90,14 +90,14 @@ func (c *AuditCheck) End(head *AuditHead) *AuditBreak {
 	case len(c.behind) > 0:
 		c.diagnose(head)
 	case head != nil && c.state.last < head.Sequence:
-		c.fail(c.state.last+1, AuditTruncated, "the rows end with %d, and the account has written %d", c.state.last, head.Sequence)
+		c.failf(c.state.last+1, AuditTruncated, "the rows end with %d, and the account has written %d", c.state.last, head.Sequence)
 	case head != nil && c.state.last > head.Sequence:
-		c.fail(head.Sequence+1, AuditInserted, "the account has written %d rows, and there are more", head.Sequence)
+		c.failf(head.Sequence+1, AuditInserted, "the account has written %d rows, and there are more", head.Sequence)
 	case head != nil && c.state.hash != head.Hash:
-		c.fail(head.Sequence, AuditHeadMismatch, "the last row has another hash than the account remembers")
+		c.failf(head.Sequence, AuditHeadMismatch, "the last row has another hash than the account remembers")
 	}
 	if c.broken == nil && c.Signed != nil && c.state.last < c.Signed.Sequence {
-		c.fail(c.state.last+1, AuditTruncated, "the rows end with %d, and the signed head is of row %d", c.state.last, c.Signed.Sequence)
+		c.failf(c.state.last+1, AuditTruncated, "the rows end with %d, and the signed head is of row %d", c.state.last, c.Signed.Sequence)
 	}
 	return c.broken
 }
@@ -130,23 +130,23 @@ func (s *auditState) take(r *AuditRow) {
 func (c *AuditCheck) diagnose(head *AuditHead) {
 	due, r := c.state.last+1, c.behind[0]
 	if head != nil && due > head.Sequence {
-		c.fail(r.Sequence, AuditInserted, "the account has written %d rows, and there are more", head.Sequence)
+		c.failf(r.Sequence, AuditInserted, "the account has written %d rows, and there are more", head.Sequence)
 		return
 	}
 	rightful := c.rightful(due)
 	switch {
 	case r.Sequence < due:
 		if rightful != nil && r.Sequence > 0 {
-			c.fail(due, AuditReordered, "row %d comes later", due)
+			c.failf(due, AuditReordered, "row %d comes later", due)
 			return
 		}
-		c.fail(r.Sequence, AuditInserted, "there is a row %d where row %d comes next", r.Sequence, due)
+		c.failf(r.Sequence, AuditInserted, "there is a row %d where row %d comes next", r.Sequence, due)
 	case rightful != nil && rightful != r && (r.Sequence > due || c.movedFrom(r, due)):
-		c.fail(due, AuditReordered, "row %d stands where row %d was written", due, rightful.Sequence)
+		c.failf(due, AuditReordered, "row %d stands where row %d was written", due, rightful.Sequence)
 	case r.Sequence > due:
-		c.fail(due, AuditRemoved, "after row %d comes row %d", c.state.last, r.Sequence)
+		c.failf(due, AuditRemoved, "after row %d comes row %d", c.state.last, r.Sequence)
 	case rightful != nil && rightful != r:
-		c.fail(due, AuditInserted, "the row was never written; the right one stands at %d", rightful.Sequence)
+		c.failf(due, AuditInserted, "the row was never written; the right one stands at %d", rightful.Sequence)
 	default:
 		c.diagnoseInPlace(due, r)
 	}
@@ -156,13 +156,13 @@ func (c *AuditCheck) diagnose(head *AuditHead) {
 func (c *AuditCheck) diagnoseInPlace(due int64, r *AuditRow) {
 	switch from := writtenAs(r, due); {
 	case from > due:
-		c.fail(due, AuditRemoved, "the row that stands there was written as row %d", from)
+		c.failf(due, AuditRemoved, "the row that stands there was written as row %d", from)
 	case from == due-1 && from > 0 && r.PreviousHash == c.state.before && !c.state.hash.IsZero():
-		c.fail(from, AuditInserted, "the row that was written as row %d stands at %d", from, due)
+		c.failf(from, AuditInserted, "the row that was written as row %d stands at %d", from, due)
 	case from == due && due > 1 && !r.PreviousHash.IsZero():
-		c.fail(due-1, AuditAltered, "row %d remembers another hash of it", due)
+		c.failf(due-1, AuditAltered, "row %d remembers another hash of it", due)
 	default:
-		c.fail(due, AuditAltered, "its hash is not that of what it says")
+		c.failf(due, AuditAltered, "its hash is not that of what it says")
 	}
 }
 

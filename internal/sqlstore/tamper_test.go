@@ -142,7 +142,7 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close(context.Background()) //nolint:usetesting // the test's own context has ended by then
+		defer conn.Close(context.Background())
 		w := &tampered{T: t, exec: func(statement string) error {
 			_, err := conn.Exec(t.Context(), statement)
 			return err
@@ -177,8 +177,8 @@ type tampering struct {
 // alter sets a column of row 4.
 func alter(column, value string) tampering {
 	return tampering{
-		column, []string{fmt.Sprintf("UPDATE audit SET %s = %s WHERE tenant_id = TENANT AND sequence = 4", column, value)},
-		4, rentroll.AuditAltered,
+		name: column, do: []string{fmt.Sprintf("UPDATE audit SET %s = %s WHERE tenant_id = TENANT AND sequence = 4", column, value)},
+		at: 4, fault: rentroll.AuditAltered,
 	}
 }
 
@@ -247,7 +247,8 @@ func rowTamperings(t *testing.T) []tampering {
 // keep copies what the audit and its account say; restore brings it back.
 func (w *tampered) keep(name string) {
 	w.Helper()
-	w.sql("CREATE TABLE "+name+"_rows AS SELECT * FROM audit", "CREATE TABLE "+name+"_heads AS SELECT tenant_id, audit_sequence, audit_hash FROM accounts")
+	w.sql("CREATE TABLE "+name+"_rows AS SELECT "+strings.Join(auditColumns(w.T), ", ")+" FROM audit",
+		"CREATE TABLE "+name+"_heads AS SELECT tenant_id, audit_sequence, audit_hash FROM accounts")
 }
 
 func (w *tampered) restore(name string) {
