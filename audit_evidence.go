@@ -63,11 +63,9 @@ func (e *Engine) VerifyAudit(ctx context.Context, p VerifyAuditParams) (*AuditVe
 		}
 		after = check.state.last
 	}
-	out := &AuditVerification{TenantID: p.TenantID}
-	ended := false
-	for page := 0; !ended && (page < auditPagesAtOnce || len(check.behind) > 0); page++ {
-		var rows []*AuditRow
-		var head *AuditHead // of the same snapshot, so that rows which are written meanwhile confuse nobody
+	var head *AuditHead
+	for page := 0; !check.ended && (page < auditPagesAtOnce || len(check.behind) > 0); page++ {
+		var rows []*AuditRow // and the head of the same snapshot, so that rows which are written meanwhile confuse nobody
 		err := e.viewAudit(ctx, account, func(r Reader, a *Account) (err error) {
 			head = headOf(a)
 			rows, err = r.AuditAfter(ctx, account, after, auditPage)
@@ -76,32 +74,43 @@ func (e *Engine) VerifyAudit(ctx context.Context, p VerifyAuditParams) (*AuditVe
 		if err != nil {
 			return nil, err
 		}
-		ended = len(rows) < auditPage
 		for _, row := range rows {
-			after, ended = row.Sequence, !check.Add(row) || ended
+			after = row.Sequence
+			check.Add(row)
 		}
-		if ended {
+		if check.done || len(rows) < auditPage {
 			check.End(head)
 		}
-		out.Total = head.Sequence
 	}
-	out.conclude(check, ended)
-	if !ended {
+	out := check.verification()
+	out.TenantID, out.Total = p.TenantID, head.Sequence
+	if !check.ended {
 		out.NextCursor = NullString(encodeCursor(scope, check.state.encode()))
 	}
 	return out, nil
 }
 
-func (v *AuditVerification) conclude(c *AuditCheck, ended bool) {
-	v.Rows, v.ChainedFrom, v.Erased, v.Hash, v.Broken = c.Rows(), c.ChainedFrom(), c.Erased(), c.Hash(), c.broken
+// Verification ends the check like End, and says how it came out.
+func (c *AuditCheck) Verification(head *AuditHead) *AuditVerification {
+	c.End(head)
+	v := c.verification()
+	v.TenantID, v.Total = head.TenantID, head.Sequence
+	return v
+}
+
+// verification says how the check stands.
+func (c *AuditCheck) verification() *AuditVerification {
+	s := &c.state
+	v := &AuditVerification{Broken: c.broken, Rows: s.last, ChainedFrom: s.chainedFrom, Erased: s.erased, Hash: s.hash}
 	switch {
 	case c.broken != nil:
 		v.Verdict = AuditBroken
-	case ended:
+	case c.ended:
 		v.Verdict = AuditHolds
 	default:
 		v.Verdict = AuditUnfinished
 	}
+	return v
 }
 
 // encode writes the state for a cursor.

@@ -32,7 +32,8 @@ type AuditCheck struct {
 	state  auditState
 	broken *AuditBreak
 	behind []*AuditRow // the first row that does not fit, and some after it, by which to say what happened
-	done   bool
+	done   bool        // it needs no more rows
+	ended  bool        // it was told that there are no more
 }
 
 // auditState is all that has to be known of the rows that held.
@@ -84,7 +85,7 @@ func (c *AuditCheck) Hash() AuditHash { return c.state.hash }
 // End is told that there are no more rows and where the account, or the head that ends an export, says that the chain
 // ends; nil where nothing says it. It returns the first place where the chain does not hold, nil where it holds.
 func (c *AuditCheck) End(head *AuditHead) *AuditBreak {
-	c.done = true
+	c.done, c.ended = true, true
 	switch {
 	case c.broken != nil:
 	case len(c.behind) > 0:
@@ -135,11 +136,7 @@ func (c *AuditCheck) diagnose(head *AuditHead) {
 	}
 	rightful := c.rightful(due)
 	switch {
-	case r.Sequence < due:
-		if rightful != nil && r.Sequence > 0 {
-			c.failf(due, AuditReordered, "row %d comes later", due)
-			return
-		}
+	case r.Sequence < due: // those were all there already
 		c.failf(r.Sequence, AuditInserted, "there is a row %d where row %d comes next", r.Sequence, due)
 	case rightful != nil && rightful != r && (r.Sequence > due || c.movedFrom(r, due)):
 		c.failf(due, AuditReordered, "row %d stands where row %d was written", due, rightful.Sequence)

@@ -65,7 +65,7 @@ func auditHead(c *call, _ *ofTenant, _ *none) (*rentroll.AuditHead, error) {
 	return c.engine.AuditHead(c, c.tenant)
 }
 
-func platformAuditHead(c *call, _ *none, _ *none) (*rentroll.AuditHead, error) {
+func platformAuditHead(c *call, _, _ *none) (*rentroll.AuditHead, error) {
 	return c.engine.AuditHead(c, rentroll.TenantID{})
 }
 

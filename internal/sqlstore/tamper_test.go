@@ -238,8 +238,8 @@ func rowTamperings(t *testing.T) []tampering {
 		{"forget the account's hash", []string{"UPDATE accounts SET audit_hash = NULL WHERE tenant_id = TENANT"}, auditRows, rentroll.AuditHeadMismatch},
 		{"rewrite the last", []string{fmt.Sprintf("UPDATE audit SET actor = 'x' WHERE tenant_id = TENANT AND sequence = %d", auditRows)}, auditRows, rentroll.AuditAltered},
 		{
-			"make the first look older than the chain",
-			[]string{"UPDATE audit SET hash = NULL, previous_hash = NULL, salt = NULL WHERE tenant_id = TENANT AND sequence <= 3"}, 3, rentroll.AuditAltered,
+			name: "make the first look older than the chain", at: 3, fault: rentroll.AuditAltered,
+			do: []string{"UPDATE audit SET hash = NULL, previous_hash = NULL, salt = NULL WHERE tenant_id = TENANT AND sequence <= 3"},
 		},
 	}
 }
@@ -338,4 +338,48 @@ func TestChainBeginsLate(t *testing.T) {
 		w.sql("DELETE FROM audit WHERE tenant_id = TENANT AND sequence = 3")
 		w.expect(w.verify(nil), 3, rentroll.AuditRemoved)
 	})
+}
+
+// TestVerifyLongAudit: an audit that is too long for one call is verified in several, and what is wrong at their seam is
+// found by either.
+func TestVerifyLongAudit(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		const rows, seam = 45_000, 20_000
+		w.sql("UPDATE audit SET hash = NULL, previous_hash = NULL, salt = NULL", fmt.Sprintf("UPDATE accounts SET audit_hash = NULL, audit_sequence = %d", rows))
+		w.sql(fmt.Sprintf(`INSERT INTO audit (tenant_id, sequence, id, at, actor, action, resource_type, resource_id)
+			WITH RECURSIVE numbers (n) AS (SELECT %d UNION ALL SELECT n + 1 FROM numbers WHERE n < %d)
+			SELECT a.tenant_id, n, a.id, a.at, a.actor, a.action, a.resource_type, a.resource_id
+			FROM audit AS a, numbers WHERE a.tenant_id = TENANT AND a.sequence = 1`, auditRows+1, rows))
+		w.rename(w.engine, "Chained")
+		w.follow(rows+1, 3, 0, "")
+		for _, at := range []int64{seam, seam + 1} {
+			w.sql(fmt.Sprintf("UPDATE audit SET hash = %s WHERE tenant_id = TENANT AND sequence = %d", of(rows+1, "hash"), at))
+			w.follow(at-1, 1+int((at-1)/seam), at, rentroll.AuditAltered)
+			w.sql(fmt.Sprintf("UPDATE audit SET hash = NULL WHERE tenant_id = TENANT AND sequence = %d", at))
+		}
+		w.sql(fmt.Sprintf("DELETE FROM audit WHERE tenant_id = TENANT AND sequence = %d", seam+1))
+		w.follow(seam, 2, seam+1, rentroll.AuditRemoved)
+	})
+}
+
+// follow verifies call by call, as many as expected, and expects the end to be as said.
+func (w *tampered) follow(rows int64, calls int, at int64, fault rentroll.AuditFault) {
+	w.Helper()
+	p := rentroll.VerifyAuditParams{TenantID: w.tenant}
+	for call := 1; ; call++ {
+		v, err := w.engine.VerifyAudit(w.Context(), p)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if v.Verdict == rentroll.AuditUnfinished {
+			p.Cursor = string(v.NextCursor)
+			continue
+		}
+		w.expect(v, at, fault)
+		if v.Rows != rows || call != calls {
+			w.Errorf("%d rows hold, seen in %d calls; want %d in %d", v.Rows, call, rows, calls)
+		}
+		return
+	}
 }
