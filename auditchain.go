@@ -91,7 +91,7 @@ const (
 	auditPersonalFormat = "rentroll audit personal v1\x00"
 )
 
-// auditPersonal are the members of Old and New that may say who somebody is, or what somebody wrote about them. The list
+// auditPersonal are the members of Old and New, at any depth, that may say who somebody is, or what somebody wrote about them. The list
 // belongs to the format: with another, old rows would not hold.
 var auditPersonal = []string{
 	"billing_email", "email", "external_id", "metadata", "name", "reason", "revoked_reason", "status_reason",
@@ -203,41 +203,75 @@ type personalValue struct {
 	value json.RawMessage
 }
 
-// redact returns an object with null in the place of each personal member and everything else to the byte as it was, and
-// what it took out. Text that is no object is returned as it is, but null, which is nothing.
-func redact(object json.RawMessage) (json.RawMessage, []personalValue) {
-	if string(object) == "null" {
+// redact returns JSON with null in the place of each personal member, at any depth, and everything else to the byte as it
+// was, and what it took out. What is no JSON is returned as it is, and null, which is nothing, as nothing.
+func redact(text json.RawMessage) (json.RawMessage, []personalValue) {
+	if string(text) == "null" {
 		return nil, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(object))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return object, nil
+	r := redactor{Decoder: json.NewDecoder(bytes.NewReader(text)), text: text}
+	if err := r.value(0); err != nil || r.taken == nil {
+		return text, nil
 	}
-	var (
-		out   json.RawMessage
-		taken []personalValue
-		kept  int64 // how much of object is in out
-	)
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return object, nil
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return object, nil
-		}
-		key, _ := name.(string) // names of members are strings
-		if !slices.Contains(auditPersonal, key) {
-			continue
-		}
-		end := d.InputOffset()
-		out = append(append(out, object[kept:end-int64(len(value))]...), "null"...)
-		kept = end
-		taken = append(taken, personalValue{key, value})
+	return append(r.out, text[r.kept:]...), r.taken
+}
+
+// maxAuditDepth is far more than any audited object has; only somebody's hands make more.
+const maxAuditDepth = 100
+
+var errTooDeep = errors.New("the JSON is nested too deeply")
+
+// redactor walks over JSON and takes out what is personal.
+type redactor struct {
+	*json.Decoder
+
+	text  json.RawMessage
+	out   json.RawMessage
+	kept  int64 // how much of text is in out
+	taken []personalValue
+}
+
+// value walks over the next value.
+func (r *redactor) value(depth int) error {
+	t, err := r.Token()
+	open, nested := t.(json.Delim)
+	if err != nil || !nested {
+		return err
 	}
-	if taken == nil {
-		return object, nil
+	if depth == maxAuditDepth {
+		return errTooDeep
 	}
-	return append(out, object[kept:]...), taken
+	for r.More() {
+		if open == '{' {
+			taken, err := r.member()
+			if err != nil {
+				return err
+			}
+			if taken {
+				continue
+			}
+		}
+		if err := r.value(depth + 1); err != nil {
+			return err
+		}
+	}
+	_, err = r.Token() // the end of it
+	return err
+}
+
+// member reads the name of a member and, where that is personal, takes its value out.
+func (r *redactor) member() (taken bool, err error) {
+	t, err := r.Token()
+	name, _ := t.(string) // names of members are strings
+	if err != nil || !slices.Contains(auditPersonal, name) {
+		return false, err
+	}
+	var value json.RawMessage
+	if err := r.Decode(&value); err != nil {
+		return false, err
+	}
+	end := r.InputOffset()
+	r.out = append(append(r.out, r.text[r.kept:end-int64(len(value))]...), "null"...)
+	r.kept, r.taken = end, append(r.taken, personalValue{name, value})
+	return true, nil
 }
