@@ -42,6 +42,7 @@ type Account struct {
 
 	CancelBefore  time.Time // open runs made at or before it should stop; zero for none
 	AuditSequence int64     // of the last audit row
+	AuditHash     AuditHash // of the last audit row; zero where that is not chained
 	Generation    int64     // grows with every change that a cached verification must not outlive
 	LastNow       time.Time // the latest now of any decision
 }

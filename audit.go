@@ -26,8 +26,10 @@ type AuditRow struct {
 	RequestID    NullString      `json:"request_id"`
 	IP           NullString      `json:"ip"`
 	UserAgent    NullString      `json:"user_agent"`
-	Hash         NullString      `json:"hash"`          // null: rows are not chained yet
-	PreviousHash NullString      `json:"previous_hash"` // null: rows are not chained yet
+	Hash         AuditHash       `json:"hash"`          // over all of the row and PreviousHash; null in rows from before there was a chain
+	PreviousHash AuditHash       `json:"previous_hash"` // of the row before; null in the first of the chain
+	Salt         AuditSalt       `json:"salt"`          // of the personal data in it; null once that is erased
+	PersonalHash AuditHash       `json:"personal_hash"` // of the personal data that was erased; null while it is there
 }
 
 // ListAuditParams pages a tenant's audit rows, newest first. The zero TenantID is the platform.
@@ -39,15 +41,11 @@ type ListAuditParams struct {
 // ListAudit lists the audit rows of a tenant, or of the platform, newest first. The platform's need an operator, a
 // tenant's need audit:read.
 func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*AuditRow], error) {
-	f := AuditFilter{TenantID: p.TenantID}
-	if p.TenantID.IsZero() {
-		if err := e.actor.mayOperate(PermAuditRead); err != nil {
-			return nil, err
-		}
-		f.TenantID = PlatformID
-	} else if err := e.may(p.TenantID, PermAuditRead); err != nil {
+	account, err := e.auditOf(p.TenantID)
+	if err != nil {
 		return nil, err
 	}
+	f := AuditFilter{TenantID: account}
 	var bad problems
 	scope := cursorScope("audit", f.TenantID.String())
 	limit, before := pageOf[[16]byte](p.Page, scope, &bad)
@@ -56,29 +54,52 @@ func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*Audit
 		return nil, err
 	}
 	out := &List[*AuditRow]{Items: []*AuditRow{}}
-	err := e.view(ctx, func(r Reader) error {
-		b := &Batch{}
-		b.Accounts.Want(f.TenantID)
-		if err := r.Load(ctx, b); err != nil {
-			return err
-		}
-		if b.Accounts.Get(f.TenantID) == nil {
-			return notFound("tenant")
-		}
+	err = e.viewAudit(ctx, f.TenantID, func(r Reader, _ *Account) error {
 		rows, err := r.ListAudit(ctx, f)
-		position := func(row *AuditRow) (id [16]byte) {
-			binary.BigEndian.PutUint64(id[8:], uint64(row.Sequence))
-			return id
-		}
-		for _, row := range trim(out, rows, f.Limit, scope, position) {
-			if row.TenantID == PlatformID {
-				row.TenantID = TenantID{}
-			}
-			out.Items = append(out.Items, row)
-		}
+		out.Items = append(out.Items, public(trim(out, rows, f.Limit, scope, auditPosition))...)
 		return err
 	})
 	return out, err
+}
+
+// auditPosition is where a row stands, for a cursor.
+func auditPosition(row *AuditRow) (position [16]byte) {
+	binary.BigEndian.PutUint64(position[8:], uint64(row.Sequence))
+	return position
+}
+
+// auditOf returns the account whose audit the caller may read: a tenant's, or for the zero id the platform's.
+func (e *Engine) auditOf(tenant TenantID) (TenantID, error) {
+	if tenant.IsZero() {
+		return PlatformID, e.actor.mayOperate(PermAuditRead)
+	}
+	return tenant, e.may(tenant, PermAuditRead)
+}
+
+// viewAudit reads one snapshot with an account, which may be the platform's.
+func (e *Engine) viewAudit(ctx context.Context, account TenantID, read func(Reader, *Account) error) error {
+	return e.view(ctx, func(r Reader) error {
+		b := &Batch{}
+		b.Accounts.Want(account)
+		if err := r.Load(ctx, b); err != nil {
+			return err
+		}
+		a := b.Accounts.Get(account)
+		if a == nil {
+			return notFound("tenant")
+		}
+		return read(r, a)
+	})
+}
+
+// public shows rows as callers know them: the platform has no id.
+func public(rows []*AuditRow) []*AuditRow {
+	for _, row := range rows {
+		if row.TenantID == PlatformID {
+			row.TenantID = TenantID{}
+		}
+	}
+	return rows
 }
 
 // ListDenials lists the kept denials of a tenant, newest first; the newest are at most a second behind. It needs

@@ -472,3 +472,15 @@ func ExampleEngine_ListAudit() {
 	// 2 program tenant.plan
 	// 1 program tenant.create
 }
+
+func ExampleEngine_VerifyAudit() {
+	ctx, engine, done := open()
+	defer done()
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"}))
+	head := value(engine.AuditHead(ctx, tenant.ID)) // to be kept elsewhere
+	value(engine.UpdatePlan(ctx, rentroll.UpdatePlanParams{TenantID: tenant.ID, Plan: rentroll.PlanPro}))
+
+	audit := value(engine.VerifyAudit(ctx, rentroll.VerifyAuditParams{TenantID: tenant.ID, Contains: head}))
+	fmt.Println(audit.Verdict, audit.Rows)
+	// Output: holds 2
+}

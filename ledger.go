@@ -143,15 +143,23 @@ type change struct {
 	old, new any
 }
 
-// audit writes an audit row; the account must be open for changes.
+func (l *ledger) salt() (s AuditSalt) {
+	_, _ = l.ids.Read(s[:]) // a ChaCha8 never fails
+	return s
+}
+
+// audit writes an audit row and chains it to the account's last one; the account must be open for changes.
 func (l *ledger) audit(a *Account, by Actor, now time.Time, c change) {
 	a.AuditSequence++
-	l.Audit = append(l.Audit, &AuditRow{
+	row := &AuditRow{
 		ID: newID[auditKind](now, l.entropy()), TenantID: a.TenantID, Sequence: a.AuditSequence, At: now,
 		Actor: by.String(), Action: c.action, ResourceType: c.kind, ResourceID: c.id,
 		Old: auditJSON(c.old), New: auditJSON(c.new),
 		RequestID: auditText(by.RequestID), IP: auditText(by.IP), UserAgent: auditText(by.UserAgent),
-	})
+	}
+	row.chain(a.AuditHash, l.salt())
+	a.AuditHash = row.Hash
+	l.Audit = append(l.Audit, row)
 }
 
 // auditText makes any text fit for the audit: what a caller's headers say must not make a change fail.

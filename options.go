@@ -1,6 +1,7 @@
 package rentroll
 
 import (
+	"crypto"
 	"crypto/rand"
 	"io"
 	"log/slog"
@@ -25,6 +26,10 @@ type Options struct {
 	// OperatorSecret is an operator key that is valid while it is set and never stored: 32 to 200 printable characters.
 	// "" is none.
 	OperatorSecret string
+
+	// AuditSigner signs the heads of the audit's chains: an ed25519.PrivateKey, or whatever keeps one and signs with it.
+	// nil is none; the heads are then not signed.
+	AuditSigner crypto.Signer
 
 	// TenantQueue bounds how many commands of one tenant may wait; further ones are CodeOverloaded. 0 is 4,096.
 	TenantQueue int
@@ -92,6 +97,11 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.OperatorSecret != "" {
 		p.add("OperatorSecret", checkPrintable(opts.OperatorSecret, 32, 200))
+	}
+	if opts.AuditSigner != nil {
+		if _, err := AuditKeyID(opts.AuditSigner.Public()); err != nil {
+			p.add("AuditSigner", err.Error())
+		}
 	}
 	return opts, p.err()
 }

@@ -155,6 +155,8 @@ type Reader interface {
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
+	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.
+	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
 	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error) // by name
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 

@@ -3,6 +3,9 @@ package client
 import (
 	"context"
 	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/rentroll/rentroll"
 )
@@ -41,4 +44,35 @@ func (c *Client) AllDenials(ctx context.Context, tenant string, page rentroll.Pa
 	return all(page, func(page rentroll.Page) (*rentroll.List[*rentroll.Denial], error) {
 		return c.ListDenials(ctx, tenant, page)
 	})
+}
+
+// auditPath is where the audit of a tenant is, or the platform's for "".
+func auditPath(tenant, what string) []string {
+	if tenant == "" {
+		return []string{"v1", "audit", what}
+	}
+	return []string{"v1", "tenants", tenant, "audit", what}
+}
+
+// VerifyAudit has the server follow the chain of a tenant's audit, or the platform's for "", for as far as one call goes:
+// pass NextCursor on while the verdict is rentroll.AuditUnfinished. contains, unless nil, is a head whose row the chain
+// must contain.
+func (c *Client) VerifyAudit(ctx context.Context, tenant string, contains *rentroll.AuditHead, cursor string) (*rentroll.AuditVerification, error) {
+	q := query{}.set("cursor", cursor)
+	if contains != nil {
+		q.set("sequence", strconv.FormatInt(contains.Sequence, 10)).set("hash", contains.Hash.String())
+	}
+	return send[rentroll.AuditVerification](ctx, c, &request{method: http.MethodGet, path: auditPath(tenant, "verify"), query: url.Values(q)})
+}
+
+// AuditHead reads where the chain of a tenant's audit, or the platform's for "", ends now; signed where the server has a
+// key for it.
+func (c *Client) AuditHead(ctx context.Context, tenant string) (*rentroll.AuditHead, error) {
+	return get[rentroll.AuditHead](ctx, c, auditPath(tenant, "head")...)
+}
+
+// ExportAudit reads one page of a tenant's audit, or the platform's for "", oldest first. The last page has the head.
+func (c *Client) ExportAudit(ctx context.Context, tenant string, page rentroll.Page) (*rentroll.AuditExport, error) {
+	q := query{}.page(page)
+	return send[rentroll.AuditExport](ctx, c, &request{method: http.MethodGet, path: auditPath(tenant, "export"), query: url.Values(q)})
 }

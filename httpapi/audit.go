@@ -13,3 +13,66 @@ func listAudit(c *call, p *pageOfTenant, _ *none) (*rentroll.List[*rentroll.Audi
 func listPlatformAudit(c *call, p *page, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
 	return c.engine.ListAudit(c, rentroll.ListAuditParams{Page: p.page()})
 }
+
+type verifyAuditParams struct {
+	Sequence int64  `query:"sequence" minimum:"1"`
+	Hash     string `query:"hash"`
+	Cursor   string `query:"cursor"`
+}
+
+type verifyTenantAuditParams struct {
+	Tenant   string `path:"tenant"`
+	Sequence int64  `query:"sequence" minimum:"1"`
+	Hash     string `query:"hash"`
+	Cursor   string `query:"cursor"`
+}
+
+func (p verifyTenantAuditParams) tenantRef() string { return p.Tenant }
+
+func (p verifyTenantAuditParams) ofTenant(id rentroll.TenantID) (rentroll.VerifyAuditParams, error) {
+	out := rentroll.VerifyAuditParams{TenantID: id, Cursor: p.Cursor}
+	if p.Sequence == 0 && p.Hash == "" {
+		return out, nil
+	}
+	hash, err := rentroll.ParseAuditHash(p.Hash)
+	switch {
+	case p.Sequence == 0:
+		return out, invalid(rentroll.FieldError{Field: "sequence", Message: "must be given with hash"})
+	case err != nil:
+		return out, invalid(rentroll.FieldError{Field: "hash", Message: err.Error()})
+	}
+	out.Contains = &rentroll.AuditHead{TenantID: id, Sequence: p.Sequence, Hash: hash}
+	return out, nil
+}
+
+func verifyAudit(c *call, p *verifyTenantAuditParams, _ *none) (*rentroll.AuditVerification, error) {
+	params, err := p.ofTenant(c.tenant)
+	if err != nil {
+		return nil, err
+	}
+	return c.engine.VerifyAudit(c, params)
+}
+
+func verifyPlatformAudit(c *call, p *verifyAuditParams, _ *none) (*rentroll.AuditVerification, error) {
+	params, err := verifyTenantAuditParams{Sequence: p.Sequence, Hash: p.Hash, Cursor: p.Cursor}.ofTenant(rentroll.TenantID{})
+	if err != nil {
+		return nil, err
+	}
+	return c.engine.VerifyAudit(c, params)
+}
+
+func auditHead(c *call, _ *ofTenant, _ *none) (*rentroll.AuditHead, error) {
+	return c.engine.AuditHead(c, c.tenant)
+}
+
+func platformAuditHead(c *call, _, _ *none) (*rentroll.AuditHead, error) {
+	return c.engine.AuditHead(c, rentroll.TenantID{})
+}
+
+func exportAudit(c *call, p *pageOfTenant, _ *none) (*rentroll.AuditExport, error) {
+	return c.engine.ExportAudit(c, rentroll.ExportAuditParams{TenantID: c.tenant, Page: p.page()})
+}
+
+func exportPlatformAudit(c *call, p *page, _ *none) (*rentroll.AuditExport, error) {
+	return c.engine.ExportAudit(c, rentroll.ExportAuditParams{Page: p.page()})
+}

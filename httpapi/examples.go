@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -30,6 +32,16 @@ var examples = map[string]func() json.RawMessage{
 	"Decision":      func() json.RawMessage { return example(exampleDecision()) },
 	"Denial":        func() json.RawMessage { return example(exampleDenial()) },
 	"AuditRow":      func() json.RawMessage { return example(exampleAuditRow()) },
+	"AuditHead":     func() json.RawMessage { return example(exampleAuditHead()) },
+	"AuditVerification": func() json.RawMessage {
+		return example(rentroll.AuditVerification{
+			TenantID: exampleTenantID, Verdict: rentroll.AuditHolds, Rows: 7, Total: 7, ChainedFrom: 1, Hash: exampleHash,
+		})
+	},
+	"AuditExport": func() json.RawMessage {
+		row, head := exampleAuditRow(), exampleAuditHead()
+		return example(rentroll.AuditExport{Items: []*rentroll.AuditRow{&row}, Head: &head})
+	},
 	"Worker": func() json.RawMessage {
 		return example(rentroll.Worker{WorkerID: "business-builder", Enabled: true, FirstUsedAt: new(exampleTime)})
 	},
@@ -190,6 +202,16 @@ func exampleAuditRow() rentroll.AuditRow {
 		Actor: "operator", Action: "tenant.plan", ResourceType: "tenant", ResourceID: exampleTenantID.String(),
 		Old: json.RawMessage(`{"plan":"free"}`), New: json.RawMessage(`{"plan":"pro"}`),
 		RequestID: "7f3c2a", IP: "192.0.2.7", UserAgent: "console/1.0",
+		Hash: exampleHash, PreviousHash: rentroll.AuditHash(bytes.Repeat([]byte{0x5d, 0x1f}, 16)), Salt: rentroll.AuditSalt(bytes.Repeat([]byte{0x4e}, 16)),
+	}
+}
+
+var exampleHash = rentroll.AuditHash(bytes.Repeat([]byte{0xa3, 0x07}, 16))
+
+func exampleAuditHead() rentroll.AuditHead {
+	return rentroll.AuditHead{
+		TenantID: exampleTenantID, Sequence: 7, Hash: exampleHash, At: exampleTime, KeyID: "9f86d081884c7d659a2feaa0c55ad015",
+		Signature: rentroll.NullString(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x2b, 0x8e}, 32))),
 	}
 }
 

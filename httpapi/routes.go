@@ -16,6 +16,7 @@ func (s *server) routes() {
 	s.peopleRoutes()
 	s.runRoutes()
 	s.insightRoutes()
+	s.auditRoutes()
 
 	add(s, route{at: "GET /livez", id: "live", does: "Whether the process answers"}, s.live)
 	add(s, route{at: "GET /readyz", id: "ready", does: "Whether the server should get traffic"}, s.ready)
@@ -216,6 +217,10 @@ func (s *server) insightRoutes() {
 		at: "GET /v1/tenants/{tenant}/denials", id: "listDenials", does: "List the last denials, newest first",
 		more: "The last hundred are kept; the newest are at most a second behind.", needs: rentroll.PermDenialRead,
 	}, listDenials)
+}
+
+// auditRoutes show every change, and prove that none was tampered with.
+func (s *server) auditRoutes() {
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/audit", id: "listAudit", does: "List the changes of a tenant, newest first",
 		needs: rentroll.PermAuditRead,
@@ -224,4 +229,28 @@ func (s *server) insightRoutes() {
 		at: "GET /v1/audit", id: "listPlatformAudit", does: "List the platform's own changes, newest first",
 		more: "These are the changes that belong to no tenant: plans, users, operator keys.", needs: rentroll.PermAuditRead, platform: true,
 	}, listPlatformAudit)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/audit/verify", id: "verifyAudit", does: "Whether a tenant's audit is whole and unaltered",
+		more: aboutVerifyAudit, needs: rentroll.PermAuditRead,
+	}, verifyAudit)
+	add(s, route{
+		at: "GET /v1/audit/verify", id: "verifyPlatformAudit", does: "Whether the platform's own audit is whole and unaltered",
+		more: aboutVerifyAudit, needs: rentroll.PermAuditRead, platform: true,
+	}, verifyPlatformAudit)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/audit/head", id: "getAuditHead", does: "Where a tenant's audit ends now, signed",
+		more: aboutAuditHead, needs: rentroll.PermAuditRead,
+	}, auditHead)
+	add(s, route{
+		at: "GET /v1/audit/head", id: "getPlatformAuditHead", does: "Where the platform's own audit ends now, signed",
+		more: aboutAuditHead, needs: rentroll.PermAuditRead, platform: true,
+	}, platformAuditHead)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/audit/export", id: "exportAudit", does: "Read a tenant's audit, oldest first, to verify it elsewhere",
+		more: aboutExportAudit, needs: rentroll.PermAuditRead,
+	}, exportAudit)
+	add(s, route{
+		at: "GET /v1/audit/export", id: "exportPlatformAudit", does: "Read the platform's own audit, oldest first, to verify it elsewhere",
+		more: aboutExportAudit, needs: rentroll.PermAuditRead, platform: true,
+	}, exportPlatformAudit)
 }

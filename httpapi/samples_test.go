@@ -71,6 +71,12 @@ var samples = []sample{
 	{id: "listDenials", at: "GET /v1/tenants/{tenant}/denials", status: 200},
 	{id: "listAudit", at: "GET /v1/tenants/{tenant}/audit", status: 200},
 	{id: "listPlatformAudit", at: "GET /v1/audit", status: 200},
+	{id: "verifyAudit", at: "GET /v1/tenants/{tenant}/audit/verify", status: 200},
+	{id: "verifyPlatformAudit", at: "GET /v1/audit/verify", status: 200},
+	{id: "getAuditHead", at: "GET /v1/tenants/{tenant}/audit/head", status: 200},
+	{id: "getPlatformAuditHead", at: "GET /v1/audit/head", status: 200},
+	{id: "exportAudit", at: "GET /v1/tenants/{tenant}/audit/export", status: 200},
+	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
 }

@@ -136,6 +136,15 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return idSchema("aud")
 	case reflect.TypeFor[rentroll.OperatorKeyID]():
 		return idSchema("opk")
+	case reflect.TypeFor[rentroll.AuditHash]():
+		return &huma.Schema{Type: huma.TypeString, Nullable: true, Pattern: "^[0-9a-f]{64}$"}
+	case reflect.TypeFor[rentroll.AuditSalt]():
+		return &huma.Schema{Type: huma.TypeString, Nullable: true, Pattern: "^[0-9a-f]{32}$"}
+	case reflect.TypeFor[rentroll.AuditVerdict]():
+		return enum("", rentroll.AuditHolds, rentroll.AuditBroken, rentroll.AuditUnfinished)
+	case reflect.TypeFor[rentroll.AuditFault]():
+		return enum("", rentroll.AuditRemoved, rentroll.AuditAltered, rentroll.AuditReordered, rentroll.AuditInserted,
+			rentroll.AuditTruncated, rentroll.AuditHeadMismatch, rentroll.AuditHeadReplaced)
 	case reflect.TypeFor[rentroll.NullString]():
 		return &huma.Schema{Type: huma.TypeString, Nullable: true}
 	case reflect.TypeFor[rentroll.TenantStatus]():
@@ -190,6 +199,10 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.RunID](r)
 	describeAs[rentroll.AuditID](r)
 	describeAs[rentroll.OperatorKeyID](r)
+	describeAs[rentroll.AuditHash](r)
+	describeAs[rentroll.AuditSalt](r)
+	describeAs[rentroll.AuditVerdict](r)
+	describeAs[rentroll.AuditFault](r)
 	describeAs[rentroll.NullString](r)
 	describeAs[rentroll.TenantStatus](r)
 	describeAs[rentroll.Role](r)
@@ -254,7 +267,7 @@ var nullable = []string{
 	"OperatorKey.permissions",
 	"Run.api_key_id", "Run.user_id", "Run.parent_run_id",
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id",
-	"AuditRow.tenant_id",
+	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
 	"Denial.api_key_id",
 	"UsageResult.errors",
 	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
@@ -309,7 +322,28 @@ var meanings = map[string]string{
 	"AuditRow.sequence":           "1, 2, 3 … within the tenant, without gaps",
 	"AuditRow.old":                "What changed, before; null for a creation",
 	"AuditRow.new":                "What changed, after; null for a deletion",
-	"Worker.first_used_at":        "null until a run of it was admitted",
+	"AuditRow.hash":               "Over all of the row and previous_hash; null in rows from before there was a chain",
+	"AuditRow.previous_hash":      "Of the row before; null in the first of the chain",
+	"AuditRow.salt":               "Of the personal data in it; null once that is erased",
+	"AuditRow.personal_hash":      "Of the personal data that was erased; null while it is there",
+	"AuditVerification.verdict":   "unfinished: it holds so far, and next_cursor goes on",
+	"AuditVerification.rows":      "How many rows held, from the first on, those of earlier pages included",
+	"AuditVerification.total":     "How many rows the account has written",
+	"AuditVerification.erased":    "Rows whose personal data was erased",
+	"AuditVerification.hash":      "Of the last row that held",
+	"AuditBreak.fault":            "What was done at this place",
+	"AuditBreak.detail":           "The same for people",
+	"AuditHead.tenant_id":         "null for the platform's own",
+	"AuditHead.sequence":          "Of the last row; 0 where there is none",
+	"AuditHead.hash":              "Of the last row",
+	"AuditHead.key_id":            "Of the key that signed; null where the server has none",
+	"AuditHead.signature":         "Ed25519, in base64; null where the server has no key",
+	"AuditExport.head":            "Where the chain ended when the last page was read; null before that",
+
+	"AuditVerification.broken":       "The first place where the chain does not hold; null where it does",
+	"AuditVerification.chained_from": "The first chained row; of those before it only the numbers are known. 0 for none",
+
+	"Worker.first_used_at": "null until a run of it was admitted",
 
 	"OperatorKey.key_prefix":       "The first 12 characters of the secret",
 	"OperatorKey.permissions":      "null for everything",

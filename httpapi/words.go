@@ -43,6 +43,14 @@ const (
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
+
+	aboutVerifyAudit = `Follows the chain of hashes up to the account, and says where it does not hold first, and how. ` +
+		`A long chain takes several calls: while the verdict is ` + "`unfinished`" + `, go on with ` + "`next_cursor`" + `. With ` +
+		"`sequence` and `hash`" + ` of a signed head, the chain must contain that row as well.`
+	aboutAuditHead = `Signed where the server has a key for it. Keep it where those who can write the database can't reach it: ` +
+		`it proves later that all rows up to it are there and unaltered.`
+	aboutExportAudit = `Rows with all that is needed to verify them without this server, and with the last of them the head. ` +
+		"`rentroll audit export` writes them to a file, `rentroll audit verify --file` verifies that."
 )
 
 var tags = []*huma.Tag{
@@ -86,6 +94,7 @@ func describeParam(p *huma.Param) {
 		"q":     "Part of the name, the slug or the external id, in any case.",
 		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
 		"worker_id": "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
+		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
 		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",
 	}

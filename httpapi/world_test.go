@@ -99,7 +99,9 @@ func newWorldOn(t testing.TB, between func(rentroll.Store) rentroll.Store, optio
 	if err != nil {
 		t.Fatal(err)
 	}
-	engineOptions := rentroll.Options{Now: w.time.now, OperatorSecret: operatorSecret, StatisticsInterval: time.Hour}
+	engineOptions := rentroll.Options{
+		Now: w.time.now, OperatorSecret: operatorSecret, StatisticsInterval: time.Hour, SweepInterval: -1, // what changes, a request has changed
+	}
 	serverOptions := Options{
 		Version: "test", Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

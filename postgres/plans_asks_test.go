@@ -71,6 +71,7 @@ var parameters = map[string]struct {
 	"sumRollups":       {1000, []any{whose{}, 100, 150}},
 	"sumEvents":        {900, []any{whose{}, 8000, 9000}},
 	"listAudit":        {201, []any{whose{}, 9000, 201}},
+	"auditAfter":       {201, []any{whose{}, 100, 201}},
 	"listDenials":      {201, []any{whose{}, last, 201}},
 	"trimDenials":      {100, []any{whose{}, 50}},
 }

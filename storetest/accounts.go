@@ -22,7 +22,7 @@ func fullAccount(s *scene) *rentroll.Account {
 		Month: quota.Period{Start: after(5), End: after(6)}, TokensUsed: 7, TokensAhead: 8,
 		ConcurrentRuns: 9, TokensReserved: 10, Workers: 11, APIKeys: 12, Owners: 13,
 		NextLeaseExpiry: after(14), NextKeyExpiry: after(15), CancelBefore: after(16),
-		AuditSequence: 17, Generation: 18, LastNow: after(19),
+		AuditSequence: 17, Generation: 18, LastNow: after(19), AuditHash: rentroll.AuditHash{20, 31: 21},
 	}
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"slices"
 
 	"github.com/rentroll/rentroll"
@@ -13,6 +14,7 @@ func auditTests() []test {
 		{"RoundTrip", auditRoundTrip},
 		{"ListNewestFirst", listAudit},
 		{"ListLargeSequences", listAuditLarge},
+		{"AfterOldestFirst", auditAfter},
 		{"OneSequenceOneRow", auditConflict},
 	}
 }
@@ -23,6 +25,7 @@ func auditRow(s *scene, tenant rentroll.TenantID, sequence int64) *rentroll.Audi
 		Action: "tenant.update", ResourceType: "tenant", ResourceID: tenant.String(),
 		Old: json.RawMessage(`{ "b": 1.0, "a": "ü" }`), New: json.RawMessage(`null`),
 		RequestID: "req-1", IP: "2001:db8::1", UserAgent: "curl/8 „x“",
+		Hash: s.hash(), PreviousHash: s.hash(), Salt: rentroll.AuditSalt{1, 15: 2}, PersonalHash: s.hash(),
 	}
 }
 
@@ -44,7 +47,9 @@ func auditRoundTrip(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	full, bare := auditRow(s, tenant, 2), auditRow(s, tenant, 1)
 	bare.Old, bare.New, bare.RequestID, bare.IP, bare.UserAgent = nil, nil, "", "", ""
-	complete(s, *full, "Hash", "PreviousHash") // no engine writes them yet
+	bare.Hash, bare.PreviousHash, bare.PersonalHash = rentroll.AuditHash{}, rentroll.AuditHash{}, rentroll.AuditHash{}
+	bare.Salt = rentroll.AuditSalt{}
+	complete(s, *full)
 	s.putAudit(full, bare)
 	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), []*rentroll.AuditRow{full, bare})
 }
@@ -73,6 +78,30 @@ func listAuditLarge(s *scene) {
 	want := []*rentroll.AuditRow{huge, ten, nine}
 	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), want)
 	same(s, "what is below", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Before: 1 << 62, Limit: 10}), want[1:])
+}
+
+func (s *scene) auditAfter(tenant rentroll.TenantID, sequence int64, limit int) (out []*rentroll.AuditRow) {
+	s.Helper()
+	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+		out, err = r.AuditAfter(ctx, tenant, sequence, limit)
+		return err
+	})
+	return out
+}
+
+// auditAfter: whoever verifies wants to see every row, also those that should not be there.
+func auditAfter(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var rows []*rentroll.AuditRow
+	for _, sequence := range []int64{-3, 0, 1, 2, 9, 10, 1 << 62} {
+		rows = append(rows, auditRow(s, tenant, sequence))
+	}
+	s.putAudit(rows[5], rows[2], rows[6], rows[0], rows[4], rows[3], rows[1])
+	s.putAudit(auditRow(s, newID[rentroll.TenantID](s), 1), auditRow(s, rentroll.PlatformID, 1))
+	same(s, "all", s.auditAfter(tenant, math.MinInt64, 10), rows)
+	same(s, "the first page", s.auditAfter(tenant, 0, 3), rows[2:5])
+	same(s, "the second page", s.auditAfter(tenant, 9, 3), rows[5:])
+	same(s, "what is behind the end", s.auditAfter(tenant, 1<<62, 3), nil)
 }
 
 func auditConflict(s *scene) {

@@ -14,19 +14,34 @@ import (
 type auditCmd struct {
 	Remote
 
-	List auditList `cmd:"" help:"List the changes of a tenant, or of the platform, newest first."`
+	List   auditList   `cmd:"" help:"List the changes of a tenant, or of the platform, newest first."`
+	Verify auditVerify `cmd:"" help:"Find out whether no change was removed, altered, reordered or put in."`
+	Head   auditHead   `cmd:"" help:"Show where the audit ends now, signed, to be kept elsewhere."`
+	Export auditExport `cmd:"" help:"Write all changes as JSON Lines, oldest first, to be verified elsewhere."`
+}
+
+// AuditOf says whose audit is meant.
+type AuditOf struct {
+	Tenant   string `arg:"" optional:"" help:"Its id or slug, or me for the tenant of the API key."`
+	Platform bool   `help:"The changes that belong to no tenant instead: plans, users, operator keys."`
+}
+
+func (o AuditOf) check() error {
+	if (o.Tenant == "") != o.Platform {
+		return usagef("name a tenant, or give --platform")
+	}
+	return nil
 }
 
 type auditList struct {
-	Tenant   string `arg:"" optional:"" help:"Its id or slug, or me for the tenant of the API key."`
-	Platform bool   `help:"The changes that belong to no tenant instead: plans, users, operator keys."`
+	AuditOf
 	Paging
 }
 
 // Run lists the changes.
 func (c *auditList) Run(ctx context.Context, s *session) error {
-	if (c.Tenant == "") != c.Platform {
-		return usagef("name a tenant, or give --platform")
+	if err := c.check(); err != nil {
+		return err
 	}
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
 		if c.Platform {

@@ -96,6 +96,13 @@ var examples = map[string][]string{
 	"usage summary": {"rentroll usage summary acme", "rentroll usage summary acme --start 2026-01-01 --end 2026-02-01"},
 
 	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
+	"audit verify": {
+		"rentroll audit verify acme",
+		"rentroll audit verify acme --head acme-head.json --public-key audit.pub",
+		"rentroll audit verify --file acme.jsonl --public-key audit.pub",
+	},
+	"audit head":   {"rentroll audit head acme --json > acme-head.json", "rentroll audit head --platform"},
+	"audit export": {"rentroll audit export acme > acme.jsonl", "rentroll audit export --platform | gzip > platform.jsonl.gz"},
 
 	"version": {"rentroll version"},
 	"completion": {

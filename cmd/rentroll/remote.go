@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -30,8 +31,15 @@ type Remote struct {
 	UTC     bool          `name:"utc" group:"remote" help:"Show times in UTC instead of how long ago."`
 }
 
+// offline is implemented by commands that may do without a server, and then need no key.
+type offline interface{ offline() bool }
+
 // AfterApply makes the session of the command once its flags are known.
 func (r *Remote) AfterApply(k *kong.Context, std *streams) error {
+	if c, ok := reflect.TypeAssert[offline](k.Selected().Target.Addr()); ok && c.offline() {
+		k.Bind(&session{std: std, json: r.JSON, utc: r.UTC, now: time.Now()})
+		return nil
+	}
 	key := os.Getenv(keyVariable)
 	if r.KeyFile != "" {
 		if key != "" {

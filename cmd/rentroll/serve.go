@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,8 @@ type serveCmd struct {
 	Demo            bool          `help:"Fill an empty database with a believable platform, and keep it at work."`
 	DrainTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"How long a stop waits for requests that are being answered. Default: ${default}."`
 	PprofListen     string        `placeholder:"ADDR" help:"Serve Go's profiles at this address, for trusted people only. Default: nowhere."`
+
+	AuditSigningKeyFile string `placeholder:"FILE" help:"File with the Ed25519 private key (PEM, PKCS #8) that signs the heads of the audit. Default: they are not signed."`
 
 	logFlags
 }
@@ -60,7 +63,11 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 	if err != nil {
 		return err
 	}
-	s := &server{serveCmd: c, std: std, database: d, secret: secret, clock: demo.NewClock(time.Now), deaf: stop}
+	signer, err := readSigningKey(c.AuditSigningKeyFile)
+	if err != nil {
+		return usagef("--audit-signing-key-file: %w", err)
+	}
+	s := &server{serveCmd: c, std: std, signer: signer, database: d, secret: secret, clock: demo.NewClock(time.Now), deaf: stop}
 	s.logger, s.level = c.logger(std)
 	// Nobody is let wait at an address before there is a database to answer from.
 	if err := d.await(ctx, s.logger); err != nil {
@@ -108,6 +115,8 @@ type server struct {
 	clock    *demo.Clock
 	deaf     func() // gives signals their usual effect again
 
+	signer crypto.Signer // of the audit's heads; nil for none
+
 	engine     *rentroll.Engine
 	credential credential // what to tell of a key that was made
 	play       *stage     // of the demo
@@ -137,6 +146,7 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 	}
 	s.engine, err = rentroll.New(store, &rentroll.Options{
 		Now: s.clock.Now, Logger: s.logger, KeyPrefix: s.KeyPrefix, OperatorSecret: s.secret, StaleFor: s.KeysStaleFor,
+		AuditSigner: s.signer,
 	})
 	var refused *rentroll.Error
 	switch {

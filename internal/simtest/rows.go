@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -13,7 +14,7 @@ import (
 const everything = 1 << 20
 
 // CheckRows checks, in one snapshot, that the counters of a tenant's account equal
-// its rows, that what they are counted from adds up, and that the audit has no gap.
+// its rows, that what they are counted from adds up, and that the audit has no gap and its chain holds.
 func CheckRows(ctx context.Context, store rentroll.Store, tenant rentroll.TenantID) error {
 	return store.View(ctx, func(r rentroll.Reader) error {
 		b := &rentroll.Batch{}
@@ -205,5 +206,13 @@ func (c *rowCheck) audit(ctx context.Context) error {
 			return fmt.Errorf("audit: the row numbered %d should be %d", row.Sequence, want)
 		}
 	}
-	return equal("audit_sequence", a.AuditSequence, int64(len(rows)))
+	chain := rentroll.AuditCheck{}
+	for _, row := range slices.Backward(rows) {
+		chain.Add(row)
+	}
+	head := &rentroll.AuditHead{Sequence: a.AuditSequence, Hash: a.AuditHash}
+	if broken := chain.End(head); broken != nil {
+		return fmt.Errorf("audit: the chain does not hold at %d: %s: %s", broken.Sequence, broken.Fault, broken.Detail)
+	}
+	return errors.Join(equal("audit_sequence", a.AuditSequence, int64(len(rows))), equal("chained rows", min(chain.ChainedFrom(), 1), min(a.AuditSequence, 1)))
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"strings"
@@ -38,7 +39,8 @@ var once = prepare(table[rentroll.OnceRef, rentroll.OnceRecord]{
 var audit = prepare(table[rentroll.AuditID, rentroll.AuditRow]{
 	name: "audit",
 	columns: columns(`tenant_id:id sequence id:id at actor:text action:text resource_type:text resource_id:text
-		old:text new:text request_id:text ip:text user_agent:text`),
+		old:text new:text request_id:text ip:text user_agent:text
+		hash:bytes previous_hash:bytes salt:bytes personal_hash:bytes`),
 	keys: 2,
 	bind: func(a Args, r *rentroll.AuditRow) {
 		a.ID(r.TenantID)
@@ -54,6 +56,14 @@ var audit = prepare(table[rentroll.AuditID, rentroll.AuditRow]{
 		bindNullText(a, r.RequestID)
 		bindNullText(a, r.IP)
 		bindNullText(a, r.UserAgent)
+		bindNullHash(a, r.Hash)
+		bindNullHash(a, r.PreviousHash)
+		if r.Salt.IsZero() {
+			a.Null()
+		} else {
+			a.Bytes(r.Salt[:])
+		}
+		bindNullHash(a, r.PersonalHash)
 	},
 	scan: func(row Row) (rentroll.AuditID, *rentroll.AuditRow, error) {
 		r := &rentroll.AuditRow{TenantID: row.ID(), Sequence: row.Int(), ID: row.ID(), At: scanTime(row)}
@@ -66,9 +76,34 @@ var audit = prepare(table[rentroll.AuditID, rentroll.AuditRow]{
 		r.RequestID = rentroll.NullString(row.Text())
 		r.IP = rentroll.NullString(row.Text())
 		r.UserAgent = rentroll.NullString(row.Text())
+		r.Hash = scanAuditHash(row)
+		r.PreviousHash = scanAuditHash(row)
+		scanSalt(row, &r.Salt)
+		r.PersonalHash = scanAuditHash(row)
 		return r.ID, r, nil
 	},
 })
+
+// scanAuditHash reads a hash that somebody may have changed by hand: what has not the length of one becomes one that is
+// wrong.
+func scanAuditHash(row Row) rentroll.AuditHash {
+	b := row.Bytes()
+	if len(b) == 0 || len(b) == len(rentroll.AuditHash{}) {
+		var h rentroll.AuditHash
+		copy(h[:], b)
+		return h
+	}
+	return sha256.Sum256(b)
+}
+
+func scanSalt(row Row, s *rentroll.AuditSalt) {
+	b := row.Bytes()
+	if len(b) > len(s) {
+		sum := sha256.Sum256(b)
+		b = sum[:]
+	}
+	copy(s[:], b)
+}
 
 var denials = prepare(table[rentroll.EventID, rentroll.Denial]{
 	name: "denials",
@@ -103,6 +138,7 @@ var denials = prepare(table[rentroll.EventID, rentroll.Denial]{
 
 var (
 	listAudit   = audit.query("WHERE tenant_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3")
+	auditAfter  = audit.query("WHERE tenant_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3")
 	listDenials = denials.query("WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
 	trimDenials = &Stmt{SQL: `DELETE FROM denials WHERE tenant_id = $1 AND id <= (
 		SELECT id FROM denials WHERE tenant_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`}
@@ -126,6 +162,20 @@ func (r *reader) ListAudit(ctx context.Context, f rentroll.AuditFilter) (out []*
 			a.ID(f.TenantID)
 			a.Int(newest)
 			a.Int(int64(f.Limit))
+		},
+		Scan: audit.found(func(_ rentroll.AuditID, row *rentroll.AuditRow) { out = append(out, row) }),
+	})
+	return out, err
+}
+
+// AuditAfter reads audit rows behind a sequence, oldest first.
+func (r *reader) AuditAfter(ctx context.Context, tenant rentroll.TenantID, sequence int64, limit int) (out []*rentroll.AuditRow, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: auditAfter, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(tenant)
+			a.Int(sequence)
+			a.Int(int64(limit))
 		},
 		Scan: audit.found(func(_ rentroll.AuditID, row *rentroll.AuditRow) { out = append(out, row) }),
 	})

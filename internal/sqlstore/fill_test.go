@@ -33,9 +33,8 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"Status":   "follows from the times",
 		"Replayed": "of one answer",
 	},
-	reflect.TypeFor[rentroll.User]():     {"Replayed": "of one answer"},
-	reflect.TypeFor[rentroll.Member]():   {"Replayed": "of one answer"},
-	reflect.TypeFor[rentroll.AuditRow](): {"Hash": "not chained yet", "PreviousHash": "not chained yet"},
+	reflect.TypeFor[rentroll.User]():   {"Replayed": "of one answer"},
+	reflect.TypeFor[rentroll.Member](): {"Replayed": "of one answer"},
 }
 
 // fill sets every exported field that belongs into the row, to values that all differ.

@@ -17,7 +17,7 @@ func Statements() map[string]*Stmt {
 		"filterRunsOf": filterRunsOf,
 		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
 		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
-		"listAudit": listAudit, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
+		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,

@@ -14,7 +14,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 	columns: columns(`tenant_id:id status:text since plan:text overrides:text timezone:text anchor_day
 		day_start day_end runs_today month_start month_end tokens_used tokens_ahead
 		concurrent_runs tokens_reserved workers api_keys owners
-		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now`),
+		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes`),
 	keys:    1,
 	bindKey: func(a Args, id rentroll.TenantID) { a.ID(id) },
 	bind: func(a Args, r *rentroll.Account) {
@@ -47,6 +47,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 		a.Int(r.AuditSequence)
 		a.Int(r.Generation)
 		bindTime(a, r.LastNow)
+		bindNullHash(a, r.AuditHash)
 	},
 	scan: scanAccount,
 })
@@ -75,6 +76,7 @@ func scanAccount(row Row) (rentroll.TenantID, *rentroll.Account, error) {
 	r.AuditSequence = row.Int()
 	r.Generation = row.Int()
 	r.LastNow = scanTime(row)
+	r.AuditHash = scanAuditHash(row)
 	return r.TenantID, r, err
 }
 
