@@ -425,3 +425,37 @@ func (w *tampered) follow(rows int64, calls int, at int64, fault rentroll.AuditF
 		return
 	}
 }
+
+// TestVerifyWhileWriting: rows that come meanwhile never look like a fault.
+func TestVerifyWhileWriting(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		const more = 100
+		written := make(chan error, 1)
+		go func() {
+			for i := range more {
+				_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
+					t.Name = fmt.Sprintf("Busy %d", i)
+					return nil
+				}})
+				if err != nil {
+					written <- err
+					return
+				}
+			}
+			written <- nil
+		}()
+		for {
+			select {
+			case err := <-written:
+				if v := w.verify(nil); err != nil || v.Verdict != rentroll.AuditHolds || v.Rows != auditRows+more {
+					w.Errorf("at the end: %+v, %v", v, err)
+				}
+				return
+			default:
+				signed := w.head()
+				w.expect(w.verify(signed), 0, "")
+			}
+		}
+	})
+}
