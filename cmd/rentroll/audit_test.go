@@ -155,3 +155,23 @@ func TestAuditSigningKeyFile(t *testing.T) {
 		}
 	}
 }
+
+// Progress is for who looks at a terminal, and leaves nothing there.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	var terminal, log bytes.Buffer
+	seen := (&session{std: &streams{err: &terminal, errTTY: true}}).progress("verified")
+	seen.at(20_000, 1_000_000)
+	seen.at(40_000, 0)
+	seen.end()
+	const line = "\r\x1b[K"
+	if want := line + "verified 20,000 of 1,000,000 rows" + line + "verified 40,000 rows" + line; terminal.String() != want {
+		t.Errorf("a terminal is told %q, want %q", terminal.String(), want)
+	}
+	unseen := (&session{std: &streams{err: &log}}).progress("verified")
+	unseen.at(20_000, 0)
+	unseen.end()
+	if log.Len() > 0 {
+		t.Errorf("a file is told %q", log.String())
+	}
+}

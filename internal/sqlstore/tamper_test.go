@@ -26,6 +26,7 @@ type tampered struct {
 
 	engine *rentroll.Engine
 	exec   func(statement string) error
+	bytes  string // how the database writes hexadecimal digits as bytes, as a format
 	tenant rentroll.TenantID
 	key    ed25519.PrivateKey
 }
@@ -124,7 +125,7 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		w := &tampered{T: t, exec: func(statement string) error {
+		w := &tampered{T: t, bytes: "X'%s'", exec: func(statement string) error {
 			_, err := db.ExecContext(t.Context(), statement)
 			return err
 		}}
@@ -143,7 +144,7 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 			t.Fatal(err)
 		}
 		defer conn.Close(context.Background())
-		w := &tampered{T: t, exec: func(statement string) error {
+		w := &tampered{T: t, bytes: `'\x%s'::bytea`, exec: func(statement string) error {
 			_, err := conn.Exec(t.Context(), statement)
 			return err
 		}}
@@ -321,12 +322,53 @@ func TestTamperBehindSignedHead(t *testing.T) {
 	})
 }
 
-// TestChainBeginsLate: a database from before there was a chain goes on, and says from where on it is chained; rows of
-// which the personal data was erased hold.
+// TestErasedRowHolds: the personal data of a stored row can be erased, and nothing else be put in its place.
+func TestErasedRowHolds(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		signed := w.head()
+		export := func() *rentroll.AuditExport {
+			out, err := w.engine.ExportAudit(w.Context(), rentroll.ExportAuditParams{TenantID: w.tenant})
+			if err != nil {
+				w.Fatal(err)
+			}
+			return out
+		}
+		row := export().Items[3]
+		if text := string(row.New); !strings.Contains(text, "Acme 4") || row.IP == "" {
+			w.Fatalf("there is nothing personal in %s", text)
+		}
+		row.Erase()
+		w.sql(fmt.Sprintf(`UPDATE audit SET old = '%s', new = '%s', ip = NULL, user_agent = NULL, salt = NULL, personal_hash = %s
+			WHERE tenant_id = TENANT AND sequence = 4`, row.Old, row.New, fmt.Sprintf(w.bytes, row.PersonalHash)))
+		v := w.verify(signed)
+		w.expect(v, 0, "")
+		if v.Erased != 1 {
+			w.Errorf("%d rows are erased, want 1", v.Erased)
+		}
+		if again := export().Items[3]; strings.Contains(string(again.New), "Acme") || !again.Erased() {
+			w.Errorf("the erased row says %s", again.New)
+		}
+		w.keep("erased")
+		for column, value := range map[string]string{
+			"ip": "'192.0.2.9'", "user_agent": "'x'", "salt": of(5, "salt"), "personal_hash": of(5, "hash"),
+			"new": "'" + strings.Replace(string(row.New), "null", `"Mallory"`, 1) + "'",
+		} {
+			w.sql(fmt.Sprintf("UPDATE audit SET %s = %s WHERE tenant_id = TENANT AND sequence = 4", column, value))
+			w.expect(w.verify(nil), 4, rentroll.AuditAltered)
+			w.restore("erased")
+		}
+	})
+}
+
+// TestChainBeginsLate: a database from before there was a chain goes on, and says from where on it is chained. A chain
+// that was made to look so is told by a signed head.
 func TestChainBeginsLate(t *testing.T) {
 	t.Parallel()
 	onBothDatabases(t, func(w *tampered) {
+		signed := w.head()
 		w.sql("UPDATE audit SET hash = NULL, previous_hash = NULL, salt = NULL", "UPDATE accounts SET audit_hash = NULL")
+		w.expect(w.verify(signed), auditRows, rentroll.AuditHeadReplaced)
 		if v := w.verify(nil); v.Verdict != rentroll.AuditHolds || v.ChainedFrom != 0 || v.Rows != auditRows {
 			w.Errorf("rows that are not chained: %+v", v)
 		}
@@ -382,4 +424,38 @@ func (w *tampered) follow(rows int64, calls int, at int64, fault rentroll.AuditF
 		}
 		return
 	}
+}
+
+// TestVerifyWhileWriting: rows that come meanwhile never look like a fault.
+func TestVerifyWhileWriting(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		const more = 100
+		written := make(chan error, 1)
+		go func() {
+			for i := range more {
+				_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
+					t.Name = fmt.Sprintf("Busy %d", i)
+					return nil
+				}})
+				if err != nil {
+					written <- err
+					return
+				}
+			}
+			written <- nil
+		}()
+		for {
+			select {
+			case err := <-written:
+				if v := w.verify(nil); err != nil || v.Verdict != rentroll.AuditHolds || v.Rows != auditRows+more {
+					w.Errorf("at the end: %+v, %v", v, err)
+				}
+				return
+			default:
+				signed := w.head()
+				w.expect(w.verify(signed), 0, "")
+			}
+		}
+	})
 }
