@@ -117,7 +117,7 @@ func named(a ask, tenant string) ask {
 }
 
 // anonymous is the body of a problem without what differs between any two requests.
-func anonymous(t *testing.T, r *reply) []byte {
+func anonymous(t testing.TB, r *reply) []byte {
 	t.Helper()
 	var members map[string]json.RawMessage
 	r.into(&members)

@@ -2,9 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
-	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -15,159 +12,6 @@ import (
 
 // The isolation matrix: every operation of the OpenAPI document, called by everybody who may not do it. Requests are made
 // from the document alone and what is expected follows from rules, so that a new operation is in it by itself.
-
-// operation is what the served document says of one operation.
-type operation struct {
-	id, method, path string
-	needs            rentroll.Permission // "" for public ones
-	callers          []rentroll.ActorKind
-	query            url.Values // what it requires
-	body             []byte     // nil where it takes none
-}
-
-func (o operation) ofTenant() bool { return strings.Contains(o.path, "{tenant}") }
-
-func (o operation) operatorsOnly() bool { return !slices.Contains(o.callers, rentroll.ActorAPIKey) }
-
-// starts reports whether the operation begins something new, which updating a run otherwise does not.
-func (o operation) starts() bool {
-	return strings.HasSuffix(o.path, "/start") || strings.HasSuffix(o.path, "/retry")
-}
-
-// document is the OpenAPI document as a client sees it.
-type document map[string]any
-
-func (w *world) document() document {
-	w.t.Helper()
-	var d document
-	w.send(ask{method: "GET", path: "/openapi.json"}).expect(200).into(&d)
-	return d
-}
-
-// operations are all operations of the document, in order of their paths.
-func (d document) operations() (out []operation) {
-	paths, _ := d["paths"].(map[string]any)
-	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		methods, _ := paths[path].(map[string]any)
-		for _, method := range slices.Sorted(maps.Keys(methods)) {
-			op, _ := methods[method].(map[string]any)
-			o := operation{method: strings.ToUpper(method), path: path, query: url.Values{}}
-			o.id, _ = op["operationId"].(string)
-			needs, _ := op["x-permission"].(string)
-			o.needs = rentroll.Permission(needs)
-			callers, _ := op["x-callers"].([]any)
-			for _, c := range callers {
-				kind, _ := c.(string)
-				o.callers = append(o.callers, rentroll.ActorKind(kind))
-			}
-			parameters, _ := op["parameters"].([]any)
-			for _, p := range parameters {
-				p, _ := p.(map[string]any)
-				if name, _ := p["name"].(string); p["in"] == "query" && p["required"] == true {
-					o.query.Set(name, strings.Trim(string(asJSON(d.instance(p["schema"]))), `"`))
-				}
-			}
-			if schema := at(op, "requestBody", "content", jsonType, "schema"); schema != nil {
-				o.body = asJSON(d.instance(schema))
-			}
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-func asJSON(v any) []byte {
-	out, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return out
-}
-
-// instance is a value that fits a schema: its example where it has one, of objects what is required.
-func (d document) instance(schema any) any {
-	s, _ := schema.(map[string]any)
-	if ref, ok := s["$ref"].(string); ok {
-		return d.instance(at(map[string]any(d), strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
-	}
-	for _, given := range []string{"examples", "enum", "oneOf", "anyOf"} {
-		if list, _ := s[given].([]any); len(list) > 0 {
-			if strings.HasSuffix(given, "Of") {
-				return d.instance(list[0])
-			}
-			return list[0]
-		}
-	}
-	kind, _ := s["type"].(string)
-	if kinds, _ := s["type"].([]any); len(kinds) > 0 {
-		kind, _ = kinds[0].(string)
-	}
-	switch kind {
-	case "object":
-		out := map[string]any{}
-		required, _ := s["required"].([]any)
-		for _, name := range required {
-			name, _ := name.(string)
-			out[name] = d.instance(at(s, "properties", name))
-		}
-		return out
-	case "array":
-		return []any{d.instance(s["items"])}
-	case "integer", "number":
-		if least, ok := s["minimum"]; ok {
-			return least
-		}
-		return 1
-	case "boolean":
-		return true
-	case "string":
-		return "x"
-	default:
-		return map[string]any{}
-	}
-}
-
-// place fills the path of an operation with real objects of a tenant: what the list in front of a parameter shows first.
-func (w *world) place(o operation, tenant string) (path string, objects []string) {
-	w.t.Helper()
-	parts := strings.Split(o.path, "/")
-	for i, part := range parts {
-		name, parameter := strings.CutSuffix(strings.TrimPrefix(part, "{"), "}")
-		switch {
-		case !parameter:
-		case name == "tenant":
-			parts[i] = tenant
-		default:
-			parts[i] = w.first(strings.Join(parts[:i], "/"), name)
-			objects = append(objects, parts[i])
-		}
-	}
-	path = strings.Join(parts, "/")
-	if len(o.query) > 0 {
-		path += "?" + o.query.Encode()
-	}
-	return path, objects
-}
-
-// first is what the first item of a list is called in paths.
-func (w *world) first(list, name string) string {
-	w.t.Helper()
-	r := w.operator("GET", list, nil)
-	var page struct{ Items []map[string]any }
-	if r.status == 200 {
-		r.into(&page)
-	}
-	if len(page.Items) == 0 {
-		w.t.Fatalf("there is nothing in %s: furnish a {%s} for the isolation matrix", list, name)
-	}
-	for _, member := range []string{name, name + "_id", "id"} {
-		if id, ok := page.Items[0][member].(string); ok {
-			return id
-		}
-	}
-	w.t.Fatalf("nothing in %s says what a {%s} is called: %v", list, name, page.Items[0])
-	return ""
-}
 
 // settle makes a tenant with one object of each kind, and a key that may do everything in it.
 func (w *world) settle(slug string) (id, key string) {
@@ -276,7 +120,7 @@ func (w *world) outcasts() []outcast {
 // TestIsolation is the matrix.
 func TestIsolation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, func(o *rentroll.Options, _ *Options) { o.SweepInterval = -1 }) // or runs crash while it is looked at what changes
 	victim, key := w.settle("victim")
 	w.operator("PATCH", "/v1/tenants/victim", `{"limit_overrides":{"api_keys":{"limit":null}}}`).expect(200)
 	w.operator("PUT", "/v1/tenants/victim/plan", `{"plan":"enterprise"}`).expect(200)
@@ -302,43 +146,54 @@ func TestIsolation(t *testing.T) {
 		if o.operatorsOnly() {
 			insufficient = key
 		}
-		for _, c := range slices.Concat(outcasts, []outcast{
+		everybody := slices.Concat(outcasts, []outcast{
 			{"a key without the permission", "victim", bearer(insufficient), lacking},
 			{"an operator key without the permission", "victim", bearer(operators.without[o.needs]), lacking},
-		}) {
-			path, objects := w.place(o, c.tenant)
-			want := c.expects(o)
-			call := func(path string) *reply {
-				return w.send(ask{method: o.method, path: path, body: o.body, header: c.header})
-			}
-			if want == "" {
-				if r := call(path); r.status >= 400 && r.status != 409 && r.status != 422 {
-					t.Errorf("%s: %s: status %d, though the rules allow it\n%s", o.id, c.who, r.status, r.body)
+		})
+		w.unchanged(func() {
+			for _, c := range everybody {
+				if want := c.expects(o); want != "" {
+					w.shutOut(o, c, want, victim)
 				}
+			}
+		})
+		for _, c := range everybody {
+			if c.expects(o) != "" {
 				continue
 			}
-			w.unchanged(func() {
-				r := call(path).refused(want)
-				for _, told := range append([]string{victim, "victim", "sleeping", "someone"}, objects...) {
-					if bytes.Contains(r.body, []byte(told)) {
-						t.Errorf("%s: %s is told %q\n%s", o.id, c.who, told, r.body)
-					}
-				}
-				if want != rentroll.CodeNotFound && want != rentroll.CodeUnauthenticated {
-					return
-				}
-				// What there is must look like what there is not, by whatever name it is asked for.
-				for _, other := range []string{"nobody", "ten_01kaqt3x4heyr9b1c6x8m6zr0c", victim} {
-					path, _, _ := strings.Cut(path, "?")
-					if !o.ofTenant() {
-						break
-					}
-					again := call(named(ask{path: path}, other).path).refused(want)
-					if !bytes.Equal(anonymous(t, again), anonymous(t, r)) {
-						t.Errorf("%s: %s is answered about %s\n%s\nand about a real one\n%s", o.id, c.who, other, again.body, r.body)
-					}
-				}
-			})
+			a, _ := c.ask(w, o)
+			if r := w.send(a); r.status >= 400 && r.status != 409 && r.status != 422 {
+				t.Errorf("%s: %s: status %d, though the rules allow it\n%s", o.id, c.who, r.status, r.body)
+			}
+		}
+	}
+}
+
+// ask is an operation called as an outcast, about real objects, whose names it returns.
+func (c outcast) ask(w *world, o operation) (a ask, objects []string) {
+	w.t.Helper()
+	path, objects := w.place(o, c.tenant)
+	return ask{method: o.method, path: path, body: o.body, header: c.header}, objects
+}
+
+// shutOut expects that an outcast is refused, and told nothing.
+func (w *world) shutOut(o operation, c outcast, want rentroll.Code, victim string) {
+	w.t.Helper()
+	a, objects := c.ask(w, o)
+	r := w.send(a).refused(want)
+	for _, told := range append([]string{victim, "victim", "sleeping", "someone"}, objects...) {
+		if bytes.Contains(r.body, []byte(told)) {
+			w.t.Errorf("%s: %s is told %q\n%s", o.id, c.who, told, r.body)
+		}
+	}
+	if !o.ofTenant() || want != rentroll.CodeNotFound && want != rentroll.CodeUnauthenticated {
+		return
+	}
+	// What there is must look like what there is not, by whatever name it is asked for.
+	for _, other := range []string{"nobody", "ten_01kaqt3x4heyr9b1c6x8m6zr0c", victim} {
+		again := w.send(named(a, other)).refused(want)
+		if !bytes.Equal(anonymous(w.t, again), anonymous(w.t, r)) {
+			w.t.Errorf("%s: %s is answered about %s\n%s\nand about a real one\n%s", o.id, c.who, other, again.body, r.body)
 		}
 	}
 }

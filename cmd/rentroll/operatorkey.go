@@ -108,6 +108,18 @@ func firstKey(ctx context.Context, engine *rentroll.Engine, store rentroll.Store
 	return engine.EnsureOperatorKey(ctx, "first")
 }
 
+// warnOfNoOperator tells where all operator keys have ended: the server serves tenants, and nobody can operate it.
+func (s *server) warnOfNoOperator(ctx context.Context) error {
+	if s.secret != "" {
+		return nil
+	}
+	good, err := s.engine.ListOperatorKeys(ctx, rentroll.ListOperatorKeysParams{Page: rentroll.Page{Limit: 1}})
+	if err == nil && len(good.Items) == 0 {
+		s.logger.Warn("no operator key is good any more; give one by " + operatorKeyVariable + " to make others")
+	}
+	return err
+}
+
 // credential is how an operator gets in: a secret to show, or the file that holds it.
 type credential struct{ secret, file string }
 

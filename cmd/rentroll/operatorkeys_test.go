@@ -45,4 +45,8 @@ func TestRetiringTheConfiguredKey(t *testing.T) {
 		t.Errorf("a revoked key: %v", err)
 	}
 	p.stop()
+
+	p = serve(t, dir, nil)
+	p.err.wait(t, "no operator key is good any more")
+	p.stop()
 }

@@ -159,7 +159,7 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 		return s.play.set(ctx)
 	}
 	if known || s.secret != "" {
-		return nil
+		return s.warnOfNoOperator(ctx)
 	}
 	// A stop that comes now must not keep the key from whoever it is for.
 	if s.credential, err = makeOperatorKey(context.WithoutCancel(ctx), s.engine, store, s.database, s.std.outTTY); err != nil {
