@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"crypto/subtle"
+	"net/netip"
 	"time"
 )
 
@@ -12,6 +13,20 @@ var errUnauthenticated = &Error{Code: CodeUnauthenticated, Message: "the credent
 // CodeUnauthenticated, without distinction. The keys of a tenant that is not active are let in: what they may then still
 // do is decided operation by operation. The caller may add where the call came from before using the Actor.
 func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error) {
+	return e.AuthenticateFrom(ctx, secret, netip.Addr{})
+}
+
+// AuthenticateFrom is Authenticate for a call from an address. API keys that are restricted to networks are good from
+// there only, and so never without a valid address. The Actor's IP is set.
+func (e *Engine) AuthenticateFrom(ctx context.Context, secret string, from netip.Addr) (Actor, error) {
+	actor, err := e.authenticate(ctx, secret, from)
+	if err == nil && from.IsValid() {
+		actor.IP = from.String()
+	}
+	return actor, err
+}
+
+func (e *Engine) authenticate(ctx context.Context, secret string, from netip.Addr) (Actor, error) {
 	hash := hashSecret(secret)
 	if own := e.core.opts.OperatorSecret; own != "" {
 		if want := hashSecret(own); subtle.ConstantTimeCompare(hash[:], want[:]) == 1 {
@@ -33,7 +48,7 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error)
 		return Actor{}, errUnauthenticated
 	}
 	now := account.clock(e.now())
-	if key.at(now).Status != KeyActive || account.deadAt(now) {
+	if key.at(now).Status != KeyActive || account.deadAt(now) || !key.allowsIP(from) {
 		return Actor{}, errUnauthenticated
 	}
 	permissions, wrong := CompilePermissions(key.Permissions)
@@ -213,6 +228,8 @@ func verdict(k *APIKey, a *Account, p VerifyAPIKeyParams, now time.Time) NullStr
 		return "revoked"
 	case k.at(now).Status == KeyExpired:
 		return "expired"
+	case !k.allowsIP(p.IP):
+		return "ip_not_allowed"
 	}
 	if p.Permission != "" {
 		has, _ := CompilePermissions(k.Permissions)

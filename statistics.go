@@ -49,6 +49,14 @@ func (s *statistics) touch(k KeyRef, now time.Time) {
 	s.used(k, KeyTouch{LastUsedAt: now, Requests: 1})
 }
 
+// touched reports whether a key was used and that is not written yet.
+func (s *statistics) touched(k KeyRef) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, touched := s.touches[k]
+	return touched
+}
+
 func (s *statistics) used(k KeyRef, more KeyTouch) {
 	if s.touches == nil {
 		s.touches = make(map[KeyRef]KeyTouch)

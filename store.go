@@ -115,7 +115,7 @@ type Reader interface {
 	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)          // nil where there is none
 	HasOperatorKey(ctx context.Context) (bool, error)                                    // any, revoked ones too
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none
-	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active
+	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active, and not in overlap
 	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.
 	ListOverdue(ctx context.Context, now time.Time, after TenantID, limit int) ([]TenantID, error)
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open

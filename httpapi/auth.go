@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -42,13 +41,12 @@ func (s *server) authenticate(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	actor, err := s.engine.Authenticate(r.Context(), secret)
+	actor, err := s.engine.AuthenticateFrom(r.Context(), secret, s.callerAddress(r))
 	if err != nil {
 		return err
 	}
 	x := exchangeOf(r.Context())
 	actor.RequestID = x.id
-	actor.IP, _, _ = net.SplitHostPort(r.RemoteAddr)
 	actor.UserAgent = userAgent(r.UserAgent())
 	x.engine, x.caller = s.engine.As(actor), actor.String()
 	return nil

@@ -114,6 +114,11 @@ func (s *server) peopleRoutes() {
 		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
 	}, revokeAPIKey)
 	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", id: "rotateAPIKey", does: "Replace an API key", more: aboutRotate,
+		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
+		codes: codes{rentroll.CodeInvalidTransition, rentroll.CodeQuotaExceeded},
+	}, rotateAPIKey)
+	add(s, route{
 		at: "POST /v1/api-keys/verify", id: "verifyAPIKey", does: "Whether a secret is good, and for what", more: aboutVerify,
 		needs: rentroll.PermKeyVerify, body: needsBody,
 	}, verifyAPIKey)

@@ -247,7 +247,7 @@ func complete(r huma.Registry) {
 // nullable are the members of answers that may be null though neither their type nor a pointer shows it: ids and lists.
 var nullable = []string{
 	"User.default_tenant_id",
-	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.rotated_to",
+	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.allowed_ips", "APIKey.rotated_to",
 	"Run.api_key_id", "Run.user_id", "Run.parent_run_id",
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id",
 	"AuditRow.tenant_id",
@@ -273,6 +273,9 @@ var meanings = map[string]string{
 	"User.default_tenant_id":      "Where the user begins",
 	"APIKey.key_prefix":           "The first 12 characters of the secret",
 	"APIKey.allowed_workers":      "null for all",
+	"APIKey.allowed_ips":          "Networks to use it from; null for all",
+	"APIKey.expires_at":           "Of a key that was rotated: the end of its overlap at the latest",
+	"APIKey.rotated_to":           "The key that replaced it",
 	"APIKey.last_used_at":         "At most a second behind",
 	"APIKey.total_requests":       "At most a second behind",
 	"KeyWithSecret.secret":        "Shown in this one answer and stored nowhere; null where the answer repeats an earlier one",

@@ -17,7 +17,8 @@ func keyRef(k *rentroll.APIKey) rentroll.KeyRef {
 func fullKey(s *scene) *rentroll.APIKey {
 	k := keyOf(s, s.tenant())
 	k.UserID, k.Family, k.RotatedTo = newID[rentroll.UserID](s), newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)
-	k.AllowedWorkers = []string{"writer", "b.c-d_e", "writer"}
+	k.AllowedWorkers, k.AllowedIPs = []string{"writer", "b.c-d_e", "writer"}, []string{"192.0.2.0/24", "2001:db8::/32"}
+	k.RotatedFrom, k.InOverlap = newID[rentroll.KeyID](s), true
 	k.RateLimitRPM, k.MaxConcurrentRuns, k.MaxTokensPerMonth = new(int64(1)), new(int64(0)), new(int64(1e12))
 	k.ExpiresAt, k.RevokedAt, k.RevokedReason = new(after(2)), new(after(3)), "leaked on „GitHub“"
 	k.Status = rentroll.KeyRevoked
@@ -64,7 +65,7 @@ var keyUses = noun[rentroll.KeyRef, rentroll.KeyUse]{
 func keyTests() []test {
 	tests := append(keys.tests(),
 		test{"Statuses", keyStatuses},
-		test{"AllWorkersIsNil", keyForAllWorkers},
+		test{"AllIsNil", keyForAll},
 		test{"ByHash", keyByHash},
 		test{"ListNewestFirst", listKeys},
 		test{"ListActive", listActiveKeys},
@@ -89,12 +90,12 @@ func keyStatuses(s *scene) {
 	}
 }
 
-// keyForAllWorkers: no list of workers allows all of them. It must not come back as a list that allows none.
-func keyForAllWorkers(s *scene) {
+// keyForAll: no list of workers or addresses allows all of them. It must not come back as a list that allows none.
+func keyForAll(s *scene) {
 	k := keyOf(s, s.tenant())
 	keys.put(s, k)
-	if got := get(s, keyRows, keyRef(k)); got.AllowedWorkers != nil {
-		s.Errorf("the absent list of workers came back as %#v", got.AllowedWorkers)
+	if got := get(s, keyRows, keyRef(k)); got.AllowedWorkers != nil || got.AllowedIPs != nil {
+		s.Errorf("the absent lists came back as %#v and %#v", got.AllowedWorkers, got.AllowedIPs)
 	}
 }
 
@@ -182,6 +183,9 @@ func countExpiredKeys(s *scene) {
 		s.newKey(tenant, rentroll.KeyRevoked, at)
 	}
 	s.newKey(s.tenant(), rentroll.KeyActive, new(instant))
+	beside := keyOf(s, tenant) // counts for nothing while it is good, and so not when it has expired
+	beside.ExpiresAt, beside.InOverlap = new(instant), true
+	keys.put(s, beside)
 	for at, want := range map[time.Time]int64{after(-2): 0, after(-1): 1, instant: 2, after(1): 3, after(1e9): 3} {
 		s.view(func(ctx context.Context, r rentroll.Reader) error {
 			n, err := r.CountExpiredKeys(ctx, tenant, at)

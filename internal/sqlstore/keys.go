@@ -13,7 +13,7 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 	name: "api_keys",
 	columns: columns(`tenant_id:id id:id name:text key_prefix:text hash:bytes family:id user_id:id permissions:text
 		allowed_workers:text rate_limit_rpm max_concurrent_runs max_tokens_per_month expires_at status:text created_at
-		revoked_at revoked_reason:text rotated_to:id`),
+		revoked_at revoked_reason:text rotated_to:id allowed_ips:text rotated_from:id in_overlap`),
 	keys:    2,
 	bindKey: bindKeyRef,
 	bind: func(a Args, r *rentroll.APIKey) {
@@ -25,11 +25,7 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		a.ID(r.Family)
 		bindNullID(a, r.UserID)
 		bindValue(a, r.Permissions)
-		if r.AllowedWorkers == nil {
-			a.Null()
-		} else {
-			bindValue(a, r.AllowedWorkers)
-		}
+		bindNullList(a, r.AllowedWorkers)
 		bindNullInt(a, r.RateLimitRPM)
 		bindNullInt(a, r.MaxConcurrentRuns)
 		bindNullInt(a, r.MaxTokensPerMonth)
@@ -39,6 +35,9 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		bindNullTime(a, r.RevokedAt)
 		bindNullText(a, r.RevokedReason)
 		bindNullID(a, r.RotatedTo)
+		bindNullList(a, r.AllowedIPs)
+		bindNullID(a, r.RotatedFrom)
+		bindBool(a, r.InOverlap)
 	},
 	// Not a join: there a planner that thinks little of a tenant would read all uses of the tenant for each key.
 	extra: ", (SELECT last_used_at" + fromUses + "), COALESCE((SELECT total_requests" + fromUses + "), 0)",
@@ -62,6 +61,11 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		r.RevokedAt = scanNullTime(row)
 		r.RevokedReason = rentroll.NullString(row.Text())
 		r.RotatedTo = row.ID()
+		if ips := scanValue(row, &r.AllowedIPs); err == nil {
+			err = ips
+		}
+		r.RotatedFrom = row.ID()
+		r.InOverlap = scanBool(row)
 		r.LastUsedAt = scanNullTime(row)
 		r.TotalRequests = row.Int()
 		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.ID}, r, err
@@ -127,7 +131,7 @@ var (
 	operatorKeyByHash = operatorKeys.query("WHERE hash = $1")
 	countOperatorKeys = &Stmt{SQL: "SELECT COUNT(*) FROM operator_keys"}
 	overdueKeys       = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
-	countExpiredKeys  = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2"}
+	countExpiredKeys  = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2 AND api_keys.in_overlap = 0"}
 	listKeys          = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
 		ORDER BY api_keys.id DESC LIMIT $3`)
 	listActiveKeys = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2 AND api_keys.status = 'active'
@@ -211,7 +215,7 @@ func (r *reader) HasOperatorKey(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
-// CountExpiredKeys counts the keys that have expired and are still marked active.
+// CountExpiredKeys counts the keys that have expired, are still marked active and are not in overlap.
 func (r *reader) CountExpiredKeys(ctx context.Context, tenant rentroll.TenantID, now time.Time) (n int64, err error) {
 	err = r.session.Run(ctx, count(countExpiredKeys, &n, func(_ int, a Args) {
 		a.ID(tenant)

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// lives checks whether a secret lets anybody in.
+func (w *world) lives(secret string, want bool) {
+	w.t.Helper()
+	r := w.send(ask{method: "GET", path: "/v1/tenants/me", key: secret})
+	if want {
+		r.expect(200)
+	} else {
+		r.refused(rentroll.CodeUnauthenticated)
+	}
+}
+
+func (w *world) rotate(key, id, body string) *reply {
+	w.t.Helper()
+	return w.send(ask{method: "POST", path: "/v1/tenants/acme/api-keys/" + id + "/rotate", key: key, body: body})
+}
+
+// keysUsed returns how many API keys of acme count.
+func (w *world) keysUsed() any {
+	w.t.Helper()
+	return w.operator("GET", "/v1/tenants/acme/quotas", nil).expect(200).value("items.4.used")
+}
+
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/acme/api-keys"
+	made := w.operator("POST", at, `{"name":"ci","permissions":["run:*","read:*"],"allowed_workers":["a"],"expires_in_days":90,
+		"rate_limit_rpm":60,"max_concurrent_runs":1,"max_tokens_per_month":1000}`).expect(201)
+	old, oldID := made.text("secret"), made.text("api_key.id")
+	w.send(ask{method: "POST", path: "/v1/tenants/me/runs", key: old, body: `{"worker_id":"a","task":"t","reserve_tokens":900}`}).expect(201)
+
+	next := w.rotate(operatorSecret, oldID, `{"overlap_seconds":3600}`).expect(200).has(
+		"api_key.name", "ci", "api_key.permissions", "[run:* read:*]", "api_key.allowed_workers", "[a]", "api_key.rate_limit_rpm", 60,
+		"api_key.max_concurrent_runs", 1, "api_key.max_tokens_per_month", 1000, "api_key.status", "active", "api_key.rotated_to", nil,
+		"api_key.expires_at", made.text("api_key.expires_at"))
+	secret, id := next.text("secret"), next.text("api_key.id")
+	if secret == old || id == oldID {
+		t.Fatal("the key is the old one")
+	}
+	w.operator("GET", at+"/"+oldID, nil).expect(200).has("status", "active", "rotated_to", id, "expires_at", "2026-11-23T10:30:00.007Z")
+	if used := w.keysUsed(); used != 2.0 {
+		t.Errorf("%v keys count, want 2", used)
+	}
+	for _, key := range []string{old, secret} { // one family: the slot and the tokens are taken
+		w.send(ask{method: "POST", path: "/v1/tenants/me/runs", key: key, body: `{"worker_id":"a","task":"t"}`}).
+			refused(rentroll.CodeQuotaExceeded).has("scope", "key", "quota", "concurrent_runs")
+	}
+	w.operator("GET", "/v1/tenants/acme/audit", nil).expect(200).has(
+		"items.0.action", "api_key.create", "items.0.resource_id", id,
+		"items.1.action", "api_key.rotate", "items.1.resource_id", oldID, "items.1.new.rotated_to", id)
+
+	w.time.move(time.Hour)
+	w.lives(old, false)
+	w.lives(secret, true)
+	w.operator("GET", at+"/"+oldID, nil).expect(200).has("status", "expired")
+	if used := w.keysUsed(); used != 2.0 {
+		t.Errorf("after the overlap %v keys count, want 2", used)
+	}
+	w.unchanged(func() {
+		w.rotate(operatorSecret, oldID, `{}`).refused(rentroll.CodeInvalidTransition)
+		w.rotate(operatorSecret, "key_01kaqt41n2f4tbnk2x8m6zr0ce", `{}`).refused(rentroll.CodeNotFound)
+		w.rotate(operatorSecret, "nonsense", `{}`).refused(rentroll.CodeNotFound)
+		for _, overlap := range []string{"-1", "2592001", "1.5", `"1"`} {
+			w.rotate(operatorSecret, id, `{"overlap_seconds":`+overlap+`}`).refused(rentroll.CodeValidationFailed, "overlap_seconds")
+		}
+	})
+	final := w.rotate(operatorSecret, id, `{"overlap_seconds":0}`).expect(200)
+	w.lives(secret, false)
+	w.lives(final.text("secret"), true)
+	w.operator("GET", at+"/"+id, nil).expect(200).has("status", "revoked", "revoked_reason", "Rotated")
+	w.operator("POST", "/v1/tenants/acme/suspend", nil).expect(200)
+	w.rotate(operatorSecret, final.text("api_key.id"), `{}`).refused(rentroll.CodeTenantSuspended)
+}
+
+// TestLostRotation loses the answer of a rotation, in each way of repeating it.
+func TestLostRotation(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"with an overlap": `{}`, "at once": `{"overlap_seconds":0}`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			_, id := w.makeKey("acme", "run:*")
+			a := ask{
+				method: "POST", path: "/v1/tenants/acme/api-keys/" + id + "/rotate", key: operatorSecret, body: body,
+				header: map[string]string{idempotencyHeader: "once"},
+			}
+			lost := w.send(a).expect(200)
+			w.send(a).expect(200).has("secret", nil, "api_key.id", lost.text("api_key.id"))
+			again := w.rotate(operatorSecret, id, body).expect(200)
+			w.operator("GET", "/v1/tenants/acme/api-keys/"+lost.text("api_key.id"), nil).expect(200).has("status", "revoked")
+			w.operator("GET", "/v1/tenants/acme/api-keys/"+id, nil).expect(200).has("rotated_to", again.text("api_key.id"))
+			w.lives(lost.text("secret"), false)
+			if used := w.keysUsed(); used != 2.0 {
+				t.Errorf("%v keys count, want 2", used)
+			}
+			w.send(ask{method: "GET", path: "/v1/tenants/me/runs", key: again.text("secret")}).expect(200)
+		})
+	}
+}
+
+// TestRotationInherits: nobody rotates a key that can do more than the caller.
+func TestRotationInherits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	narrow, narrowID := w.makeKey("acme", "key:*", "run:read")
+	_, weaker := w.makeKey("acme", "run:read")
+	w.unchanged(func() { w.rotate(narrow, w.keyID, `{}`).refused(rentroll.CodeForbidden, "permissions") })
+	w.rotate(narrow, weaker, `{}`).expect(200)
+	self := w.rotate(narrow, narrowID, `{}`).expect(200)
+	w.rotate(narrow, narrowID, `{}`).expect(200) // lost: its own expiry is the overlap's end by now
+	w.lives(self.text("secret"), false)
+	w.rotate(w.theirs, weaker, `{}`).refused(rentroll.CodeNotFound)
+}
+
+// TestOverlapIsNoExtraKey: however keys are rotated and revoked, no more are good than the limit allows, each with one
+// predecessor in overlap.
+func TestOverlapIsNoExtraKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.operator("PATCH", "/v1/tenants/acme", `{"limit_overrides":{"api_keys":2}}`).expect(200)
+	at := "/v1/tenants/acme/api-keys"
+	first, firstID := w.makeKey("acme", "read:*")
+	second := w.rotate(operatorSecret, firstID, `{}`).expect(200)
+	w.unchanged(func() {
+		w.rotate(operatorSecret, second.text("api_key.id"), `{}`).refused(rentroll.CodeQuotaExceeded).has("quota", "api_keys", "current", 2)
+	})
+	// Without its successor the first key takes its place again.
+	w.operator("POST", at+"/"+second.text("api_key.id")+"/revoke", nil).expect(200)
+	w.lives(first, true)
+	w.operator("POST", at, `{"name":"x"}`).refused(rentroll.CodeQuotaExceeded).has("current", 2)
+	third := w.rotate(operatorSecret, firstID, `{}`).expect(200).has("api_key.expires_at", nil)
+	w.operator("POST", at+"/"+firstID+"/revoke", nil).expect(200)
+	if used := w.keysUsed(); used != 2.0 {
+		t.Errorf("%v keys count, want 2", used)
+	}
+	w.rotate(operatorSecret, third.text("api_key.id"), `{}`).expect(200)
+	w.operator("POST", at, `{"name":"x"}`).refused(rentroll.CodeQuotaExceeded).has("current", 2)
+}
