@@ -145,3 +145,63 @@ func TestOverlapIsNoExtraKey(t *testing.T) {
 	w.rotate(operatorSecret, third.text("api_key.id"), `{}`).expect(200)
 	w.operator("POST", at, `{"name":"x"}`).refused(rentroll.CodeQuotaExceeded).has("current", 2)
 }
+
+// TestAllowedIPs: a key is good from its networks only, in calls and in verifications.
+func TestAllowedIPs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(_ *rentroll.Options, o *Options) { o.TrustedProxies = networks(t, "127.0.0.0/8", "::1/128") })
+	at := "/v1/tenants/acme/api-keys"
+	made := w.operator("POST", at, `{"name":"office","permissions":["*"],"allowed_ips":["192.0.2.77/24","2001:db8::7","192.0.2.0/24"]}`).
+		expect(201).has("api_key.allowed_ips", "[192.0.2.0/24 2001:db8::7/128]")
+	secret, id := made.text("secret"), made.text("api_key.id")
+	for from, want := range map[string]bool{
+		"192.0.2.9": true, "2001:db8::7": true, "192.0.3.9": false, "192.0.2.9, 203.0.113.1": false, "203.0.113.1, 192.0.2.9": true,
+		"unknown": false, "": false, // no header: it came from the proxy itself
+	} {
+		r := w.send(ask{method: "GET", path: "/v1/tenants/me", key: secret, header: map[string]string{forwardedHeader: from}})
+		if want {
+			r.expect(200)
+		} else {
+			r.refused(rentroll.CodeUnauthenticated)
+		}
+	}
+	office := map[string]string{forwardedHeader: "192.0.2.9"}
+	verify := func(body string) *reply {
+		return w.operator("POST", "/v1/api-keys/verify", `{"secret":"`+secret+`"`+body+`}`)
+	}
+	verify(`,"ip":"192.0.2.200"`).expect(200).has("valid", true)
+	verify(`,"ip":"::ffff:192.0.2.200"`).expect(200).has("valid", true)
+	verify(`,"ip":"192.0.3.1","permission":"run:create"`).expect(200).has("valid", false, "code", "ip_not_allowed")
+	verify(``).expect(200).has("valid", false, "code", "ip_not_allowed")
+	w.unchanged(func() {
+		for _, ip := range []string{"", "192.0.2.0/24", "localhost"} {
+			verify(`,"ip":"`+ip+`"`).refused(rentroll.CodeValidationFailed, "ip")
+		}
+		for _, c := range []struct{ value, named string }{
+			{`[]`, "allowed_ips"}, {`["10.0.0.0/8",""]`, "allowed_ips[1]"}, {`"10.0.0.0/8"`, "allowed_ips"}, {`[10]`, "allowed_ips[0]"},
+		} {
+			w.operator("POST", at, `{"name":"x","allowed_ips":`+c.value+`}`).refused(rentroll.CodeValidationFailed, c.named)
+		}
+		for _, list := range []string{"", `,"allowed_ips":["192.0.0.0/16"]`} {
+			w.send(ask{method: "POST", path: at, key: secret, header: office, body: `{"name":"x"` + list + `}`}).
+				refused(rentroll.CodeForbidden, "allowed_ips")
+		}
+		w.send(ask{method: "POST", path: at + "/" + w.keyID + "/rotate", key: secret, header: office}).refused(rentroll.CodeForbidden, "allowed_ips")
+	})
+	w.send(ask{method: "POST", path: at, key: secret, header: office, body: `{"name":"x","allowed_ips":["192.0.2.9"]}`}).expect(201)
+	w.operator("GET", "/v1/tenants/acme/audit", nil).expect(200).has("items.0.actor", id, "items.0.ip", "192.0.2.9")
+	w.send(ask{method: "POST", path: at + "/" + id + "/rotate", key: secret, header: office}).expect(200).
+		has("api_key.allowed_ips", "[192.0.2.0/24 2001:db8::7/128]")
+}
+
+// TestUntrustedProxies: without trusted proxies nobody's word is taken for where a call comes from.
+func TestUntrustedProxies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/acme/api-keys"
+	secret := w.operator("POST", at, `{"name":"office","permissions":["*"],"allowed_ips":["192.0.2.0/24"]}`).expect(201).text("secret")
+	here := w.operator("POST", at, `{"name":"here","permissions":["*"],"allowed_ips":["127.0.0.0/8","::1"]}`).expect(201).text("secret")
+	header := map[string]string{forwardedHeader: "192.0.2.9"}
+	w.send(ask{method: "GET", path: "/v1/tenants/me", key: secret, header: header}).refused(rentroll.CodeUnauthenticated)
+	w.send(ask{method: "GET", path: "/v1/tenants/me", key: here, header: header}).expect(200)
+}
