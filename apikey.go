@@ -93,6 +93,9 @@ type RevokeAPIKeyParams struct {
 type ListAPIKeysParams struct {
 	TenantID       TenantID
 	IncludeRevoked bool // revoked and expired ones too
+
+	// ExpiringWithinDays asks for the active keys that expire within so many days, 1–3,650, the earliest first. 0 is all.
+	ExpiringWithinDays int
 	Page
 }
 

@@ -319,10 +319,13 @@ func (e *Engine) GetAPIKey(ctx context.Context, tenant TenantID, key KeyID) (*AP
 	return e.getAPIKey(ctx, KeyRef{tenant, key})
 }
 
-// ListAPIKeys lists a tenant's keys, newest first, never their secrets.
+// ListAPIKeys lists a tenant's keys, newest first, or those that are about to expire, never their secrets.
 func (e *Engine) ListAPIKeys(ctx context.Context, p ListAPIKeysParams) (*List[*APIKey], error) {
 	if err := e.may(p.TenantID, PermKeyRead); err != nil {
 		return nil, err
+	}
+	if p.ExpiringWithinDays != 0 {
+		return e.listExpiring(ctx, p)
 	}
 	var bad problems
 	scope := cursorScope("api_keys", p.TenantID.String(), fmt.Sprint(p.IncludeRevoked))

@@ -125,6 +125,7 @@ type Reader interface {
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
 	ListKeys(ctx context.Context, f KeyFilter) ([]*APIKey, error)
+	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
@@ -183,6 +184,14 @@ type (
 		TenantID TenantID
 		ActiveAt time.Time // only keys that are active then; zero for all
 		Before   KeyID
+		Limit    int
+	}
+	// ExpiryFilter lists the keys that are marked active and expire at Until or before, by expiry, tenant and id. A zero
+	// After is in front of all.
+	ExpiryFilter struct {
+		TenantID TenantID // zero for all tenants
+		After    KeyExpiry
+		Until    time.Time
 		Limit    int
 	}
 	// RunFilter lists runs, newest first.

@@ -47,6 +47,7 @@ func createAPIKey(c *call, p *ofTenantOnce, b *createAPIKeyBody) (*keyWithSecret
 type listAPIKeysParams struct {
 	Tenant         string `path:"tenant"`
 	IncludeRevoked bool   `query:"include_revoked"`
+	ExpiringWithin int    `query:"expiring_within_days" minimum:"1" maximum:"3650"`
 	Limit          int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
 	Cursor         string `query:"cursor"`
 }
@@ -55,7 +56,19 @@ func (p listAPIKeysParams) tenantRef() string { return p.Tenant }
 
 func listAPIKeys(c *call, p *listAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
 	return c.engine.ListAPIKeys(c, rentroll.ListAPIKeysParams{
-		TenantID: c.tenant, IncludeRevoked: p.IncludeRevoked, Page: pageOf(p.Limit, p.Cursor),
+		TenantID: c.tenant, IncludeRevoked: p.IncludeRevoked, ExpiringWithinDays: p.ExpiringWithin, Page: pageOf(p.Limit, p.Cursor),
+	})
+}
+
+type listExpiringAPIKeysParams struct {
+	ExpiringWithin int    `query:"expiring_within_days" required:"true" minimum:"1" maximum:"3650"`
+	Limit          int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Cursor         string `query:"cursor"`
+}
+
+func listExpiringAPIKeys(c *call, p *listExpiringAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
+	return c.engine.ListExpiringAPIKeys(c, rentroll.ListExpiringAPIKeysParams{
+		WithinDays: p.ExpiringWithin, Page: pageOf(p.Limit, p.Cursor),
 	})
 }
 

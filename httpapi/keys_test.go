@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -204,4 +205,55 @@ func TestUntrustedProxies(t *testing.T) {
 	header := map[string]string{forwardedHeader: "192.0.2.9"}
 	w.send(ask{method: "GET", path: "/v1/tenants/me", key: secret, header: header}).refused(rentroll.CodeUnauthenticated)
 	w.send(ask{method: "GET", path: "/v1/tenants/me", key: here, header: header}).expect(200)
+}
+
+func TestExpiringKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	make := func(tenant string, days int) string {
+		return w.operator("POST", "/v1/tenants/"+tenant+"/api-keys", map[string]any{"name": "k", "expires_in_days": days}).expect(201).text("api_key.id")
+	}
+	far, near, theirs := make("acme", 30), make("acme", 3), make("globex", 10)
+	w.rotate(operatorSecret, w.keyID, `{"overlap_seconds":86400}`).expect(200)
+	list := func(path string, want ...string) {
+		t.Helper()
+		var got []string
+		for page := path; page != ""; {
+			r := w.operator("GET", page, nil).expect(200)
+			var found rentroll.List[*rentroll.APIKey]
+			r.into(&found)
+			for _, k := range found.Items {
+				got = append(got, k.ID.String())
+			}
+			page = ""
+			if found.NextCursor != "" {
+				page = path + "&cursor=" + string(found.NextCursor)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	for _, limit := range []string{"", "&limit=1", "&limit=2"} {
+		list("/v1/tenants/acme/api-keys?expiring_within_days=14"+limit, w.keyID, near)
+		list("/v1/tenants/acme/api-keys?expiring_within_days=30"+limit, w.keyID, near, far)
+		list("/v1/api-keys?expiring_within_days=14"+limit, w.keyID, near, theirs)
+		list("/v1/api-keys?expiring_within_days=3650"+limit, w.keyID, near, theirs, far)
+	}
+	w.time.move(24 * time.Hour)
+	list("/v1/api-keys?expiring_within_days=2", near)
+	list("/v1/api-keys?expiring_within_days=1")
+	for _, c := range []struct{ path, field string }{
+		{"/v1/api-keys", "expiring_within_days"},
+		{"/v1/api-keys?expiring_within_days=0", "expiring_within_days"},
+		{"/v1/api-keys?expiring_within_days=3651", "expiring_within_days"},
+		{"/v1/api-keys?expiring_within_days=x", "expiring_within_days"},
+		{"/v1/api-keys?expiring_within_days=14&limit=0", "limit"},
+		{"/v1/api-keys?expiring_within_days=14&cursor=x", "cursor"},
+		{"/v1/tenants/acme/api-keys?expiring_within_days=0", "expiring_within_days"},
+		{"/v1/tenants/acme/api-keys?expiring_within_days=1&include_revoked=true", "include_revoked"},
+	} {
+		w.operator("GET", c.path, nil).refused(rentroll.CodeValidationFailed, c.field)
+	}
+	w.tenantKey("GET", "/v1/api-keys?expiring_within_days=14", nil).refused(rentroll.CodeUnauthenticated) // it has expired
 }

@@ -102,9 +102,13 @@ func (s *server) peopleRoutes() {
 		codes: codes{rentroll.CodeQuotaExceeded},
 	}, createAPIKey)
 	add(s, route{
-		at: "GET /v1/tenants/{tenant}/api-keys", id: "listAPIKeys", does: "List API keys, newest first, never secrets",
+		at: "GET /v1/tenants/{tenant}/api-keys", id: "listAPIKeys", does: "List API keys, newest first, never secrets", more: aboutKeyList,
 		needs: rentroll.PermKeyRead,
 	}, listAPIKeys)
+	add(s, route{
+		at: "GET /v1/api-keys", id: "listExpiringAPIKeys", does: "List the API keys of all tenants that are about to expire, the earliest first",
+		needs: needsOperator,
+	}, listExpiringAPIKeys)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/api-keys/{key}", id: "getAPIKey", does: "Read an API key, never its secret",
 		needs: rentroll.PermKeyRead, tagged: true,

@@ -43,6 +43,7 @@ var samples = []sample{
 	{id: "createAPIKey", at: "POST /v1/tenants/{tenant}/api-keys", status: 201, alone: true, body: `{"name":"ci","user_id":"{user}",
 		"permissions":["run:create"],"allowed_workers":["builder"],"allowed_ips":["192.0.2.0/24","2001:db8::7"],"expires_in_days":30,"rate_limit_rpm":60,"max_concurrent_runs":2,"max_tokens_per_month":1000}`},
 	{id: "listAPIKeys", at: "GET /v1/tenants/{tenant}/api-keys", status: 200},
+	{id: "listExpiringAPIKeys", at: "GET /v1/api-keys?expiring_within_days=30", status: 200},
 	{id: "getAPIKey", at: "GET /v1/tenants/{tenant}/api-keys/{key}", status: 200},
 	{id: "revokeAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", status: 200, alone: true, body: `{"reason":"leaked"}`},
 	{id: "rotateAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", status: 200, alone: true, body: `{"overlap_seconds":3600}`},

@@ -53,6 +53,8 @@ var parameters = map[string]struct {
 	"countExpiredKeys":  {200, []any{whose{}, 9000}},
 	"listKeys":          {201, []any{whose{}, uid(9000), 201}},
 	"listActiveKeys":    {2 * 201, []any{whose{}, uid(9000), 201, 1 << 40}}, // a third is not active
+	"listExpiring":      {3 * 51, []any{whose{}, 9000, uid(9000), 1 << 40, 51}},
+	"listAllExpiring":   {3 * 51, []any{9000, uid(501), uid(9000), 1 << 40, 51}},
 	"addKeyUse":         {1, []any{whose{}, uid(9001), 1, 1}},
 	"operatorKeyByHash": {1, []any{hash(7)}},
 	"countOperatorKeys": {20, nil},

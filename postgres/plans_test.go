@@ -39,6 +39,8 @@ var (
 		"keyByHash":         "api_keys_hash",
 		"overdueKeys":       "api_keys_expiring",
 		"countExpiredKeys":  "api_keys_expiring",
+		"listExpiring":      "api_keys_expiring",
+		"listAllExpiring":   "api_keys_expiry",
 		"overdueRuns":       "runs_open",
 		"countOverdueRuns":  "runs_open",
 	}

@@ -70,6 +70,8 @@ func keyTests() []test {
 		test{"ListNewestFirst", listKeys},
 		test{"ListActive", listActiveKeys},
 		test{"CountExpired", countExpiredKeys},
+		test{"ListExpiring", listExpiringKeys},
+		test{"ListExpiringOfAll", listAllExpiringKeys},
 		test{"Overdue", overdueKeys},
 		test{"OverdueNone", overdueNoKeys},
 		test{"OverdueMany", overdueManyKeys},
@@ -194,6 +196,61 @@ func countExpiredKeys(s *scene) {
 			}
 			return err
 		})
+	}
+}
+
+func (s *scene) expiringKeys(f rentroll.ExpiryFilter) (out []*rentroll.APIKey) {
+	s.Helper()
+	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+		out, err = r.ListExpiringKeys(ctx, f)
+		return err
+	})
+	return out
+}
+
+func behind(k *rentroll.APIKey) rentroll.KeyExpiry {
+	return rentroll.KeyExpiry{At: *k.ExpiresAt, TenantID: k.TenantID, KeyID: k.ID}
+}
+
+func listExpiringKeys(s *scene) {
+	tenant := s.tenant()
+	third := s.newKey(tenant, rentroll.KeyActive, new(after(7)))
+	fourth := s.newKey(tenant, rentroll.KeyActive, new(after(7))) // at the same instant
+	first := s.newKey(tenant, rentroll.KeyActive, new(after(-5)))
+	second := s.newKey(tenant, rentroll.KeyActive, new(after(1)))
+	s.newKey(tenant, rentroll.KeyActive, new(after(8)))
+	s.newKey(tenant, rentroll.KeyActive, nil)
+	s.newKey(tenant, rentroll.KeyRevoked, new(after(2)))
+	s.newKey(tenant, rentroll.KeyExpired, new(after(3)))
+	s.newKey(s.tenant(), rentroll.KeyActive, new(after(4)))
+	all := []*rentroll.APIKey{first, second, third, fourth}
+	f := rentroll.ExpiryFilter{TenantID: tenant, Until: after(7), Limit: 10}
+	same(s, "the list", s.expiringKeys(f), all)
+	f.Limit = 2
+	same(s, "its first page", s.expiringKeys(f), all[:2])
+	for i, k := range all {
+		f.After = behind(k)
+		same(s, "what is behind a row", s.expiringKeys(f), all[i+1:min(i+3, len(all))])
+	}
+}
+
+func listAllExpiringKeys(s *scene) {
+	one, two := s.tenant(), s.tenant()
+	var all []*rentroll.APIKey
+	for _, tenant := range []rentroll.TenantID{one, two} { // at one instant, in order of their tenants
+		for range 2 {
+			all = append(all, s.newKey(tenant, rentroll.KeyActive, new(after(3))))
+		}
+	}
+	all = append(all, s.newKey(one, rentroll.KeyActive, new(after(5))))
+	s.newKey(two, rentroll.KeyActive, new(after(6)))
+	s.newKey(two, rentroll.KeyRevoked, new(after(4)))
+	f := rentroll.ExpiryFilter{Until: after(5), Limit: 10}
+	same(s, "the list", s.expiringKeys(f), all)
+	f.Limit = 2
+	for i, k := range all {
+		f.After = behind(k)
+		same(s, "what is behind a row", s.expiringKeys(f), all[i+1:min(i+3, len(all))])
 	}
 }
 
