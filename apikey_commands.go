@@ -52,8 +52,9 @@ func (e *Engine) CreateAPIKey(ctx context.Context, p CreateAPIKeyParams) (secret
 }
 
 // check says what is wrong with the parameters, fills in the default permissions and brings networks to one spelling.
-func (p *CreateAPIKeyParams) check() error {
-	var bad problems
+func (p *CreateAPIKeyParams) check() error { return p.problems().err() }
+
+func (p *CreateAPIKeyParams) problems() (bad problems) {
 	bad.add("name", checkText(p.Name, 1, 100))
 	if p.Permissions == nil {
 		p.Permissions = DefaultPermissions()
@@ -81,7 +82,7 @@ func (p *CreateAPIKeyParams) check() error {
 		bad.amount("max_tokens_per_month", *p.MaxTokensPerMonth)
 	}
 	p.Permissions, p.AllowedWorkers = slices.Clone(p.Permissions), slices.Clone(p.AllowedWorkers)
-	return bad.err()
+	return bad
 }
 
 type createAPIKey struct {

@@ -36,8 +36,11 @@ func (e *Engine) authenticate(ctx context.Context, secret string, from netip.Add
 	if isOperatorSecret(secret) {
 		return e.authenticateOperator(ctx, hash)
 	}
-	_, tenant, ok := parseSecret(secret)
-	if !ok {
+	tenant, code, err := e.tenantOf(ctx, secret, hash)
+	if err != nil {
+		return Actor{}, err
+	}
+	if code != "" {
 		return Actor{}, errUnauthenticated
 	}
 	key, account, err := e.lookUp(ctx, tenant, hash)
@@ -191,14 +194,18 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	_, tenant, ok := parseSecret(p.Secret)
-	if !ok {
-		return &Verification{Code: "malformed"}, nil
+	hash := hashSecret(p.Secret)
+	tenant, code, err := e.tenantOf(ctx, p.Secret, hash)
+	if err != nil {
+		return nil, err
+	}
+	if code != "" {
+		return &Verification{Code: code}, nil
 	}
 	if !e.actor.privileged() && tenant != e.actor.TenantID {
 		return &Verification{Code: NullString(CodeNotFound)}, nil
 	}
-	key, account, err := e.lookUp(ctx, tenant, hashSecret(p.Secret))
+	key, account, err := e.lookUp(ctx, tenant, hash)
 	if err != nil {
 		return nil, err
 	}

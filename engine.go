@@ -34,6 +34,7 @@ type core struct {
 	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
 	cluster cluster
 	plans   planCache
+	imports atomic.Bool // whether there are imported keys, whose secrets have any form
 	stats   statistics
 	metrics metrics
 
@@ -133,6 +134,9 @@ func (c *core) bootstrap(ctx context.Context) error {
 		if class := classOf(err); !isUnavailable(err) || class == ClassUnavailable || try == maxRetries {
 			return err
 		}
+	}
+	if err := c.lookForImports(ctx); err != nil {
+		return err
 	}
 	return c.plans.refresh(ctx, c.store)
 }

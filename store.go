@@ -114,6 +114,7 @@ type Reader interface {
 	KeyByHash(ctx context.Context, tenant TenantID, hash [32]byte) (*APIKey, error)      // nil where there is none
 	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error)          // nil where there is none
 	HasOperatorKey(ctx context.Context) (bool, error)                                    // any, revoked ones too
+	HasDirectory(ctx context.Context, kind DirectoryKind) (bool, error)                  // any entry of a kind
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none
 	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active, and not in overlap
 	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.

@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -256,4 +259,106 @@ func TestExpiringKeys(t *testing.T) {
 		w.operator("GET", c.path, nil).refused(rentroll.CodeValidationFailed, c.field)
 	}
 	w.tenantKey("GET", "/v1/api-keys?expiring_within_days=14", nil).refused(rentroll.CodeUnauthenticated) // it has expired
+}
+
+func sha(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+func (w *world) imports(tenant, keys string) *reply {
+	w.t.Helper()
+	return w.operator("POST", "/v1/tenants/"+tenant+"/api-keys/import", `{"keys":[`+keys+`]}`)
+}
+
+// TestImport: what customers have stays good, in one tenant.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const secret, other = "sk_live_4f2a9c 0b/17=e3", "sk_live_another one of 30 chars"
+	verify := func(secret string) *reply {
+		return w.operator("POST", "/v1/api-keys/verify", map[string]string{"secret": secret}).expect(200)
+	}
+	verify(secret).has("code", "malformed")
+	rejected := w.imports("acme", `{"sha256":"`+sha(secret)+`","name":""}`).expect(200).has("items.0.status", "rejected")
+	rejected.has("items.0.code", "validation_failed", "items.0.errors.0.field", "name", "items.0.api_key_id", nil)
+	verify(secret).has("code", "malformed") // nothing was imported yet
+
+	key := `{"sha256":"` + strings.ToUpper(sha(secret)) + `","name":"old","key_prefix":"sk_live_4f2a","permissions":["*"],
+		"allowed_workers":["a"],"rate_limit_rpm":60,"max_concurrent_runs":0,"expires_at":"2027-01-31T12:00:00Z"}`
+	made := w.imports("acme", key).expect(200).has("items.0.status", "imported", "items.0.sha256", sha(secret), "items.0.errors", nil)
+	id := made.text("items.0.api_key_id")
+	w.operator("GET", "/v1/tenants/acme/api-keys/"+id, nil).expect(200).has(
+		"name", "old", "key_prefix", "sk_live_4f2a", "permissions", "[*]", "allowed_workers", "[a]", "rate_limit_rpm", 60,
+		"max_concurrent_runs", 0, "expires_at", "2027-01-31T12:00:00Z", "status", "active", "allowed_ips", nil)
+	w.operator("GET", "/v1/tenants/acme/audit", nil).expect(200).has("items.0.action", "api_key.import", "items.0.resource_id", id)
+	verify(secret).has("valid", true, "api_key_id", id, "tenant_id", w.tenant.ID)
+	verify(other).has("code", "not_found")
+	verify("too short").has("code", "malformed")
+	verify("not printable: ü, and long enough").has("code", "malformed")
+	verify(strings.Repeat("x", 513)).has("code", "malformed")
+	w.lives(secret, true)
+	w.lives(other, false)
+	w.send(ask{method: "POST", path: "/v1/api-keys/verify", key: w.theirs, body: map[string]string{"secret": secret}}).
+		expect(200).has("code", "not_found", "tenant_id", nil)
+	w.send(ask{method: "POST", path: "/v1/tenants/me/runs", key: secret, body: `{"worker_id":"a","task":"t"}`}).
+		refused(rentroll.CodeQuotaExceeded).has("scope", "key")
+
+	w.unchanged(func() {
+		w.imports("acme", key).expect(200).has("items.0.status", "duplicate", "items.0.api_key_id", id)
+		w.imports("globex", key).expect(200).has("items.0.status", "rejected", "items.0.code", "already_exists", "items.0.api_key_id", nil)
+		w.imports("acme", `{"sha256":"`+sha(w.key)+`","name":"own"}`).expect(200).has("items.0.status", "duplicate", "items.0.api_key_id", w.keyID)
+	})
+	twice := `{"sha256":"` + sha(other) + `","name":"twice"}`
+	r := w.imports("acme", twice+","+twice).expect(200).has("items.0.status", "imported", "items.1.status", "duplicate")
+	r.has("items.1.api_key_id", r.text("items.0.api_key_id"))
+
+	next := w.rotate(operatorSecret, id, `{"overlap_seconds":0}`).expect(200)
+	w.lives(secret, false)
+	w.lives(next.text("secret"), true)
+	verify(secret).has("code", "revoked", "api_key_id", id)
+	w.unchanged(func() {
+		w.imports("acme", key).expect(200).has("items.0.status", "duplicate", "items.0.api_key_id", id)
+	})
+}
+
+// TestImportIsAnsweredKeyByKey: the good ones are stored, as far as there is room.
+func TestImportIsAnsweredKeyByKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := func(secret, more string) string { return `{"sha256":"` + sha(secret) + `","name":"k"` + more + `}` }
+	w.unchanged(func() {
+		for _, c := range []struct{ key, field string }{
+			{`{"sha256":"","name":"k"}`, "sha256"},
+			{`{"sha256":"` + sha("a")[1:] + `","name":"k"}`, "sha256"},
+			{`{"sha256":"` + sha("a")[1:] + `x","name":"k"}`, "sha256"},
+			{one("a", `,"key_prefix":"sk_live_4f2a9"`), "key_prefix"},
+			{one("a", `,"permissions":[]`), "permissions"},
+			{one("a", `,"allowed_workers":["A"]`), "allowed_workers[0]"},
+			{one("a", `,"allowed_ips":["x"]`), "allowed_ips[0]"},
+			{one("a", `,"rate_limit_rpm":0`), "rate_limit_rpm"},
+			{one("a", `,"max_concurrent_runs":-1`), "max_concurrent_runs"},
+			{one("a", `,"expires_at":"2026-11-23T09:30:00Z"`), "expires_at"},
+			{one("a", `,"expires_at":"2036-11-23T09:30:00Z"`), "expires_at"},
+			{one("a", `,"user_id":"usr_01kaqt41n2f4tbnk2x8m6zr0ce"`), "user_id"},
+		} {
+			w.imports("acme", c.key).expect(200).
+				has("items.0.status", "rejected", "items.0.code", "validation_failed", "items.0.errors.0.field", c.field)
+		}
+		w.imports("acme", "").refused(rentroll.CodeValidationFailed, "keys")
+		w.imports("acme", strings.Repeat(one("a", "")+",", 500)+one("b", "")).refused(rentroll.CodeValidationFailed, "keys")
+		w.imports("acme", one("a", `,"key_prefix":""`)).refused(rentroll.CodeValidationFailed, "keys[0].key_prefix")
+		w.imports("nobody", one("a", "")).refused(rentroll.CodeNotFound)
+	})
+	w.operator("POST", "/v1/tenants/acme/api-keys", `{"name":"short","expires_in_days":1}`).expect(201)
+	w.operator("PATCH", "/v1/tenants/acme", `{"limit_overrides":{"api_keys":4}}`).expect(200)
+	w.time.move(25 * time.Hour) // the short one makes room
+	w.imports("acme", one("a", "")+`,{"sha256":"x","name":"k"},`+one("b", "")+","+one("c", "")+","+one("d", "")).expect(200).has(
+		"items.0.status", "imported", "items.1.status", "rejected", "items.2.status", "imported", "items.3.status", "imported",
+		"items.4.status", "rejected", "items.4.code", "quota_exceeded")
+	if used := w.keysUsed(); used != 4.0 {
+		t.Errorf("%v keys count, want 4", used)
+	}
+	w.operator("POST", "/v1/tenants/acme/suspend", nil).expect(200)
+	w.imports("acme", one("e", "")).refused(rentroll.CodeTenantSuspended)
 }

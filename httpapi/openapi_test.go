@@ -214,7 +214,11 @@ func probes(s *huma.Schema) map[string]bool {
 		out["[]"] = true
 	}
 	if s.MaxItems != nil {
-		out["["+strings.Repeat(`"x",`, *s.MaxItems)+`"x"]`] = true
+		item := `"x"`
+		if s.Items.Ref != "" {
+			item = `{}`
+		}
+		out["["+strings.Repeat(item+",", *s.MaxItems)+item+"]"] = true
 	}
 	for _, word := range s.Enum {
 		out[strconv.Quote(strings.ToUpper(fmt.Sprint(word)))] = true

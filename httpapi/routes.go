@@ -106,6 +106,11 @@ func (s *server) peopleRoutes() {
 		needs: rentroll.PermKeyRead,
 	}, listAPIKeys)
 	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys/import", id: "importAPIKeys", does: "Take over keys that customers have already",
+		more: aboutImport, needs: needsOperator, body: needsBody,
+		codes: codes{rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated},
+	}, importAPIKeys)
+	add(s, route{
 		at: "GET /v1/api-keys", id: "listExpiringAPIKeys", does: "List the API keys of all tenants that are about to expire, the earliest first",
 		needs: needsOperator,
 	}, listExpiringAPIKeys)

@@ -146,6 +146,8 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return enum("", rentroll.RunQueued, rentroll.RunRunning, rentroll.RunCompleted, rentroll.RunFailed, rentroll.RunCanceled, rentroll.RunCrashed)
 	case reflect.TypeFor[rentroll.UsageStatus]():
 		return enum("", rentroll.UsageRecorded, rentroll.UsageDuplicate, rentroll.UsageRejected)
+	case reflect.TypeFor[rentroll.ImportStatus]():
+		return enum("", rentroll.ImportImported, rentroll.ImportDuplicate, rentroll.ImportRejected)
 	case reflect.TypeFor[rentroll.Scope]():
 		return enum("", rentroll.ScopeTenant, rentroll.ScopeKey)
 	case reflect.TypeFor[rentroll.Code]():
@@ -193,6 +195,7 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.KeyStatus](r)
 	describeAs[rentroll.RunStatus](r)
 	describeAs[rentroll.UsageStatus](r)
+	describeAs[rentroll.ImportStatus](r)
 	describeAs[rentroll.Scope](r)
 	describeAs[rentroll.Code](r)
 	describeAs[quota.Name](r)
@@ -253,6 +256,7 @@ var nullable = []string{
 	"AuditRow.tenant_id",
 	"Denial.api_key_id",
 	"UsageResult.errors",
+	"ImportResult.api_key_id", "ImportResult.errors",
 	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
 	"Verification.rate_limit",
 }
@@ -300,6 +304,9 @@ var meanings = map[string]string{
 	"Decision.reason":             "The same for people",
 	"Verification.code":           "The first reason against the key; null where it is valid",
 	"Verification.stale":          "The answer is older than a second, because the database is away",
+	"ImportResult.api_key_id":     "null where it was rejected",
+	"ImportResult.code":           "Why the key was rejected",
+	"ImportResult.errors":         "Which of its fields are wrong",
 	"UsageResult.code":            "Why the event was rejected",
 	"UsageResult.errors":          "Which of its fields are wrong",
 	"UsageSummary.total_records":  "Events in the range",

@@ -49,6 +49,8 @@ var parameters = map[string]struct {
 	"listMembers":       {201, []any{whose{}, uid(9000), 201}},
 	"membershipsOfUser": {1, []any{uid(9001)}},
 	"keyByHash":         {1, []any{whose{}, hash(9001)}},
+	"findHash":          {1, []any{whose{}, hash(9001)}},
+	"hasDirectory":      {1, []any{"slug"}},
 	"overdueKeys":       {501, []any{whose{}, 501}},
 	"countExpiredKeys":  {200, []any{whose{}, 9000}},
 	"listKeys":          {201, []any{whose{}, uid(9000), 201}},

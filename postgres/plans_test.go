@@ -37,6 +37,7 @@ var (
 		"listMembers":       "members_id",
 		"membershipsOfUser": "members_user",
 		"keyByHash":         "api_keys_hash",
+		"findHash":          "api_keys_hash",
 		"overdueKeys":       "api_keys_expiring",
 		"countExpiredKeys":  "api_keys_expiring",
 		"listExpiring":      "api_keys_expiring",

@@ -67,6 +67,7 @@ func keyTests() []test {
 		test{"Statuses", keyStatuses},
 		test{"AllIsNil", keyForAll},
 		test{"ByHash", keyByHash},
+		test{"WhoHasAHash", whoHasAHash},
 		test{"ListNewestFirst", listKeys},
 		test{"ListActive", listActiveKeys},
 		test{"CountExpired", countExpiredKeys},
@@ -120,6 +121,30 @@ func keyByHash(s *scene) {
 	same(s, "the second key", s.keyByHash(one.TenantID, second.Hash), second)
 	same(s, "no key", s.keyByHash(two.TenantID, second.Hash), nil)
 	same(s, "no key", s.keyByHash(one.TenantID, [32]byte{}), nil)
+}
+
+func whoHasAHash(s *scene) {
+	one, two := fullKey(s), fullKey(s)
+	two.Hash = one.Hash // in another tenant
+	keys.put(s, one, two)
+	ask := map[rentroll.KeyHash]*rentroll.KeyID{
+		{TenantID: one.TenantID, Hash: one.Hash}:   nil,
+		{TenantID: two.TenantID, Hash: two.Hash}:   nil,
+		{TenantID: one.TenantID, Hash: s.hash()}:   nil,
+		{TenantID: one.TenantID, Hash: [32]byte{}}: nil,
+	}
+	b := s.load(func(b *rentroll.Batch) { b.KeyHashes = ask })
+	for ref, id := range b.KeyHashes {
+		want := rentroll.KeyID{}
+		switch {
+		case ref.Hash != one.Hash:
+		case ref.TenantID == one.TenantID:
+			want = one.ID
+		default:
+			want = two.ID
+		}
+		same(s, "the key with a hash", *id, want)
+	}
 }
 
 func (s *scene) listKeys(f rentroll.KeyFilter) (out []*rentroll.APIKey) {

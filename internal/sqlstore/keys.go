@@ -215,6 +215,28 @@ func askOperatorKeys(b *rentroll.Batch, requests []*Request) []*Request {
 	return requests
 }
 
+var findHash = &Stmt{SQL: `SELECT id FROM api_keys WHERE tenant_id = $1 AND hash >= $2 AND hash <= $2 ORDER BY hash`}
+
+// askHashes finds the keys that have hashes.
+func askHashes(b *rentroll.Batch, requests []*Request) []*Request {
+	for ref, answer := range b.KeyHashes {
+		if answer != nil {
+			continue
+		}
+		id := &rentroll.KeyID{}
+		b.KeyHashes[ref] = id
+		requests = append(requests, &Request{
+			Stmt: findHash, Rows: 1,
+			Bind: func(_ int, a Args) {
+				a.ID(ref.TenantID)
+				bindHash(a, ref.Hash)
+			},
+			Scan: func(row Row) error { *id = row.ID(); return nil },
+		})
+	}
+	return requests
+}
+
 // count is a request whose result is one number.
 func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
 	return &Request{Stmt: stmt, Rows: 1, Bind: bind, Scan: func(row Row) error {

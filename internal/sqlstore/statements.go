@@ -9,7 +9,7 @@ func Statements() map[string]*Stmt {
 		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants,
 		"userByEmail": userByEmail, "listUsers": listUsers, "listUsersByEmail": listUsersByEmail,
 		"listMembers": listMembers, "membershipsOfUser": membershipsOfUser,
-		"keyByHash": keyByHash, "overdueKeys": overdueKeys, "countExpiredKeys": countExpiredKeys,
+		"keyByHash": keyByHash, "findHash": findHash, "hasDirectory": hasDirectory, "overdueKeys": overdueKeys, "countExpiredKeys": countExpiredKeys,
 		"listKeys": listKeys, "listActiveKeys": listActiveKeys, "listExpiring": listExpiring,
 		"listAllExpiring": listAllExpiring, "addKeyUse": addKeyUse,
 		"operatorKeyByHash": operatorKeyByHash, "countOperatorKeys": countOperatorKeys,
