@@ -31,8 +31,8 @@ func TestParseNetwork(t *testing.T) {
 		"fe80::1%eth0":          "",
 		"fe80::1%eth0/64":       "",
 		"example.com":           "",
-		" 192.0.2.7":            "",
 		"":                      "",
+		"192.0.2.7\t/24":        "",
 	} {
 		p, err := ParseNetwork(given)
 		if want == "" && err != nil {
@@ -112,4 +112,27 @@ func TestAllowedIPs(t *testing.T) {
 			t.Errorf("%q: not allowed by a key for all networks", c.networks)
 		}
 	}
+}
+
+// FuzzParseNetwork: what is read has one spelling, which is read as the same.
+func FuzzParseNetwork(f *testing.F) {
+	for _, s := range []string{"192.0.2.7/24", "2001:db8::7", "::ffff:192.0.2.7/97", "::ffff:192.0.2.7/95", "fe80::1%eth0", "0.0.0.0/0", "x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParseNetwork(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseNetwork(p.String())
+		if err != nil || again != p {
+			t.Fatalf("%q is %s, which is %s, %v", s, p, again, err)
+		}
+		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+			t.Fatalf("%q is %s", s, p)
+		}
+		if k := (&APIKey{AllowedIPs: []string{p.String()}}); !k.allowsIP(p.Addr()) || !k.allowsNetworks(k.AllowedIPs) {
+			t.Fatalf("%q is %s, which does not allow itself", s, p)
+		}
+	})
 }

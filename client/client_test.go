@@ -200,7 +200,8 @@ func TestPeopleAndKeys(t *testing.T) {
 	}
 	expiring := 0
 	for _, err := range c.AllExpiringAPIKeys(ctx, client.ListExpiringAPIKeysParams{WithinDays: 31, Page: rentroll.Page{Limit: 1}}) {
-		if expiring++; err != nil {
+		expiring++
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -213,10 +213,10 @@ func TestUntrustedProxies(t *testing.T) {
 func TestExpiringKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	make := func(tenant string, days int) string {
+	found := func(tenant string, days int) string {
 		return w.operator("POST", "/v1/tenants/"+tenant+"/api-keys", map[string]any{"name": "k", "expires_in_days": days}).expect(201).text("api_key.id")
 	}
-	far, near, theirs := make("acme", 30), make("acme", 3), make("globex", 10)
+	far, near, theirs := found("acme", 30), found("acme", 3), found("globex", 10)
 	w.rotate(operatorSecret, w.keyID, `{"overlap_seconds":86400}`).expect(200)
 	list := func(path string, want ...string) {
 		t.Helper()

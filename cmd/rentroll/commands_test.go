@@ -221,8 +221,8 @@ func TestPeopleCommands(t *testing.T) {
 		"ac2c47b7f36bc8fd31e1d4c9d57fa9ef4fe8b25f3b0c4bdb2a26e4a1d4b4a9c5,first,sk_live_4f2a,run:* read:*,192.0.2.0/24,60,\n"+
 		"nonsense,second,,,,0,\n")
 	s.file("keys.jsonl", `{"sha256":"e7cd6ee3ee0e3b8d08ca0d93353a20b3afef32f0273476b8750731b800b505db","name":"old","allowed_ips":["192.0.2.0/24"]}`+"\n\n"+`{"sha256":"e7cd6ee3ee0e3b8d08ca0d93353a20b3afef32f0273476b8750731b800b505db","name":"again"}`+"\n")
-	s.file("bad.csv", "sha256,name,colour\nx,y,z\n")
-	s.file("bad.jsonl", `{"sha256":"x","colour":"red"}`)
+	s.file("bad.csv", "sha256,name,color\nx,y,z\n")
+	s.file("bad.jsonl", `{"sha256":"x","color":"red"}`)
 	for _, line := range []string{
 		`tenant create acme`,
 		`user create bob@acme.example`,
