@@ -79,7 +79,7 @@ func (e *Engine) ImportAPIKeys(ctx context.Context, p ImportAPIKeysParams) (*Imp
 		return nil, err
 	}
 	c := &importAPIKeys{header: header{
-		tenant: p.TenantID, also: []TenantID{PlatformID}, by: e.actor, size: 2048 * len(p.Keys), rows: len(p.Keys),
+		tenant: p.TenantID, also: []TenantID{PlatformID}, by: e.actor, size: 2048 * len(p.Keys), rows: 3 * len(p.Keys),
 	}}
 	for _, k := range p.Keys {
 		c.keys = append(c.keys, newForeignKey(p.TenantID, k))
