@@ -136,3 +136,34 @@ func FuzzParseNetwork(f *testing.F) {
 		}
 	})
 }
+
+// TestVerdictOrder: what is against a key first is the answer. Everything is at once, and mended one after the other.
+func TestVerdictOrder(t *testing.T) {
+	t.Parallel()
+	a := testAccount()
+	a.Status = TenantTerminated
+	k := &APIKey{
+		Status: KeyRevoked, ExpiresAt: &noon, AllowedIPs: []string{"192.0.2.0/24"}, Permissions: []string{"run:read"},
+		AllowedWorkers: []string{"other"},
+	}
+	p := VerifyAPIKeyParams{Permission: PermRunCreate, WorkerID: "writer", IP: netip.MustParseAddr("203.0.113.1")}
+	for _, step := range []struct {
+		want NullString
+		mend func()
+	}{
+		{"tenant_terminated", func() { a.Status = TenantSuspended }},
+		{"tenant_suspended", func() { a.Status = TenantActive }},
+		{"revoked", func() { k.Status = KeyActive }},
+		{"expired", func() { k.ExpiresAt = nil }},
+		{"ip_not_allowed", func() { p.IP = netip.Addr{} }}, // known to be elsewhere, then not known at all
+		{"ip_not_allowed", func() { p.IP = netip.MustParseAddr("192.0.2.1") }},
+		{"insufficient_permissions", func() { p.Permission = PermRunRead }},
+		{"worker_not_allowed", func() { p.WorkerID = "other" }},
+		{"", func() {}},
+	} {
+		if got := verdict(k, a, p, noon); got != step.want {
+			t.Fatalf("got %q, want %q", got, step.want)
+		}
+		step.mend()
+	}
+}
