@@ -1,6 +1,7 @@
 package rentroll
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -24,6 +25,7 @@ type APIKey struct {
 	UserID            UserID     `json:"user_id"`
 	Permissions       []string   `json:"permissions"`
 	AllowedWorkers    []string   `json:"allowed_workers"` // nil for all
+	AllowedIPs        []string   `json:"allowed_ips"`     // networks to use it from, as CIDRs; nil for all
 	RateLimitRPM      *int64     `json:"rate_limit_rpm"`
 	MaxConcurrentRuns *int64     `json:"max_concurrent_runs"`
 	MaxTokensPerMonth *int64     `json:"max_tokens_per_month"`
@@ -40,6 +42,10 @@ type APIKey struct {
 
 	// Family is the id of the first key of a chain of rotations; a key's own counters belong to its family.
 	Family KeyID `json:"-"`
+	// RotatedFrom is the key that this one replaced.
+	RotatedFrom KeyID `json:"-"`
+	// InOverlap marks an active key that is good for a while beside its successor, and counts against that one's place.
+	InOverlap bool `json:"-"`
 	// Hash is the SHA-256 of the secret.
 	Hash [32]byte `json:"-"`
 }
@@ -48,7 +54,7 @@ type APIKey struct {
 func (k *APIKey) at(now time.Time) *APIKey {
 	if k.Status == KeyActive && k.ExpiresAt != nil && !now.Before(*k.ExpiresAt) {
 		expired := *k
-		expired.Status = KeyExpired
+		expired.Status, expired.InOverlap = KeyExpired, false
 		return &expired
 	}
 	return k
@@ -68,6 +74,7 @@ type CreateAPIKeyParams struct {
 	UserID            UserID
 	Permissions       []string // nil is run:* and read:*; an empty list is refused
 	AllowedWorkers    []string // nil is all; an empty list is refused
+	AllowedIPs        []string // addresses and CIDRs, up to 100; nil is all; an empty list is refused
 	ExpiresInDays     int      // 1–3,650; 0 is never
 	RateLimitRPM      *int64   // requests a minute, 1–1,000,000; over several servers approximate
 	MaxConcurrentRuns *int64
@@ -86,6 +93,9 @@ type RevokeAPIKeyParams struct {
 type ListAPIKeysParams struct {
 	TenantID       TenantID
 	IncludeRevoked bool // revoked and expired ones too
+
+	// ExpiringWithinDays asks for the active keys that expire within so many days, 1–3,650, the earliest first. 0 is all.
+	ExpiringWithinDays int
 	Page
 }
 
@@ -94,10 +104,12 @@ type VerifyAPIKeyParams struct {
 	Secret     string
 	Permission Permission // also ask for this permission; "" for none
 	WorkerID   string     // also ask for this worker; "" for none
+	IP         netip.Addr // from where the secret was presented; a key with AllowedIPs is refused where that is not known
 }
 
 // Verification is the answer about a secret. Code is "" when Valid, else the first reason against it: malformed,
-// not_found, tenant_suspended, tenant_terminated, revoked, expired, insufficient_permissions, worker_not_allowed.
+// not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions,
+// worker_not_allowed.
 // Everything about the key is there only when the secret is one that the caller may know of.
 type Verification struct {
 	Valid          bool           `json:"valid"`

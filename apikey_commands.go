@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/rentroll/rentroll/quota"
 )
 
 const (
@@ -56,9 +54,10 @@ func (e *Engine) CreateAPIKey(ctx context.Context, p CreateAPIKeyParams) (secret
 	return secret, c.answer, nil
 }
 
-// check says what is wrong with the parameters, and fills in the default permissions.
-func (p *CreateAPIKeyParams) check() error {
-	var bad problems
+// check says what is wrong with the parameters, fills in the default permissions and brings networks to one spelling.
+func (p *CreateAPIKeyParams) check() error { return p.problems().err() }
+
+func (p *CreateAPIKeyParams) problems() (bad problems) {
 	bad.add("name", checkText(p.Name, 1, 100))
 	if p.Permissions == nil {
 		p.Permissions = DefaultPermissions()
@@ -74,6 +73,7 @@ func (p *CreateAPIKeyParams) check() error {
 	for i, w := range p.AllowedWorkers {
 		bad.add(fmt.Sprintf("allowed_workers[%d]", i), checkWorkerID(w))
 	}
+	p.AllowedIPs = checkNetworks("allowed_ips", p.AllowedIPs, &bad)
 	bad.between("expires_in_days", int64(p.ExpiresInDays), 0, maxExpiryDays)
 	if p.RateLimitRPM != nil {
 		bad.between("rate_limit_rpm", *p.RateLimitRPM, 1, maxRateLimit)
@@ -85,7 +85,7 @@ func (p *CreateAPIKeyParams) check() error {
 		bad.amount("max_tokens_per_month", *p.MaxTokensPerMonth)
 	}
 	p.Permissions, p.AllowedWorkers = slices.Clone(p.Permissions), slices.Clone(p.AllowedWorkers)
-	return bad.err()
+	return bad
 }
 
 type createAPIKey struct {
@@ -126,15 +126,8 @@ func (c *createAPIKey) decide(l *ledger) error {
 	if !c.p.UserID.IsZero() && l.Users.Get(c.p.UserID) == nil {
 		return problems{{"user_id", "there is no such user"}}.err()
 	}
-	if _, denied := a.take(plan, quota.APIKeys, 1, now); denied != nil {
-		if freed, err := l.expireKeys(a, now); err != nil {
-			return err
-		} else if !freed {
-			return denied
-		}
-		if _, denied = a.take(plan, quota.APIKeys, 1, now); denied != nil {
-			return denied
-		}
+	if err := l.makeRoom(a, plan, now); err != nil {
+		return err
 	}
 	l.touch(a, now)
 	k.ID = newID[keyKind](now, l.entropy())
@@ -156,8 +149,9 @@ func (c *createAPIKey) decide(l *ledger) error {
 func (c *createAPIKey) key(now time.Time) *APIKey {
 	k := &APIKey{
 		TenantID: c.tenant, Name: c.p.Name, KeyPrefix: c.prefix, UserID: c.p.UserID, Permissions: c.p.Permissions,
-		AllowedWorkers: c.p.AllowedWorkers, RateLimitRPM: c.p.RateLimitRPM, MaxConcurrentRuns: c.p.MaxConcurrentRuns,
-		MaxTokensPerMonth: c.p.MaxTokensPerMonth, Status: KeyActive, CreatedAt: now, Hash: c.hash,
+		AllowedWorkers: c.p.AllowedWorkers, AllowedIPs: c.p.AllowedIPs, RateLimitRPM: c.p.RateLimitRPM,
+		MaxConcurrentRuns: c.p.MaxConcurrentRuns, MaxTokensPerMonth: c.p.MaxTokensPerMonth, Status: KeyActive, CreatedAt: now,
+		Hash: c.hash,
 	}
 	if c.p.ExpiresInDays > 0 {
 		at := now.Add(time.Duration(c.p.ExpiresInDays) * day)
@@ -183,6 +177,9 @@ func inherits(parent, child *APIKey, now time.Time) error {
 		if child.AllowedWorkers == nil || slices.ContainsFunc(child.AllowedWorkers, outside) {
 			refuse("allowed_workers", "must be workers of the calling key")
 		}
+	}
+	if !parent.allowsNetworks(child.AllowedIPs) {
+		refuse("allowed_ips", "must be networks of the calling key")
 	}
 	if parent.ExpiresAt != nil && (child.ExpiresAt == nil || child.ExpiresAt.After(*parent.ExpiresAt)) {
 		refuse("expires_in_days", "must not outlive the calling key")
@@ -220,8 +217,10 @@ func (l *ledger) expireKeys(a *Account, now time.Time) (freed bool, err error) {
 			continue
 		}
 		l.Keys.Put(ref, k.at(now))
-		a.APIKeys--
-		freed = true
+		if !k.InOverlap {
+			a.APIKeys--
+			freed = true
+		}
 	}
 	// What this transaction made itself is in the bound already, if it is to be.
 	a.NextKeyExpiry = overdue.Next
@@ -276,19 +275,28 @@ func (c *revokeAPIKey) decide(l *ledger) error {
 		c.answer = k
 		return nil
 	}
+	before, err := l.key(c.tenant, k.RotatedFrom)
+	if err != nil {
+		return err
+	}
 	l.touch(a, now)
-	if k.Status == KeyActive {
+	if k.Status == KeyActive && !k.InOverlap {
 		a.APIKeys-- // an expired key was given back when it was marked
 	}
+	if before.overlaps(now) && before.RotatedTo == k.ID {
+		alone := *before
+		alone.InOverlap = false // without a successor it counts itself
+		a.APIKeys++
+		l.Keys.Put(KeyRef{c.tenant, alone.ID}, &alone)
+	}
 	a.Generation++
-	next := *k
-	next.Status, next.RevokedAt, next.RevokedReason = KeyRevoked, &now, NullString(c.p.Reason)
-	l.Keys.Put(ref, &next)
+	next := k.revoked(NullString(c.p.Reason), now)
+	l.Keys.Put(ref, next)
 	l.audit(a, c.by, now, change{
 		action: "api_key.revoke", kind: "api_key", id: k.ID.String(),
 		old: map[string]any{"status": k.at(now).Status}, new: map[string]any{"status": next.Status, "revoked_reason": c.p.Reason},
 	})
-	c.answer = &next
+	c.answer = next
 	return nil
 }
 
@@ -315,10 +323,13 @@ func (e *Engine) GetAPIKey(ctx context.Context, tenant TenantID, key KeyID) (*AP
 	return e.getAPIKey(ctx, KeyRef{tenant, key})
 }
 
-// ListAPIKeys lists a tenant's keys, newest first, never their secrets.
+// ListAPIKeys lists a tenant's keys, newest first, or those that are about to expire, never their secrets.
 func (e *Engine) ListAPIKeys(ctx context.Context, p ListAPIKeysParams) (*List[*APIKey], error) {
 	if err := e.may(p.TenantID, PermKeyRead); err != nil {
 		return nil, err
+	}
+	if p.ExpiringWithinDays != 0 {
+		return e.listExpiring(ctx, p)
 	}
 	var bad problems
 	scope := cursorScope("api_keys", p.TenantID.String(), fmt.Sprint(p.IncludeRevoked))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -16,6 +17,20 @@ var errUnauthenticated = &Error{Code: CodeUnauthenticated, Message: "the credent
 // It counts one request against the rate limits of an API key and its tenant. Beyond them the error is CodeRateLimited, and
 // the Actor holds nothing but its RateLimits.
 func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error) {
+	return e.AuthenticateFrom(ctx, secret, netip.Addr{})
+}
+
+// AuthenticateFrom is Authenticate for a call from an address. API keys that are restricted to networks are good from
+// there only, and so never without a valid address. The Actor's IP is set.
+func (e *Engine) AuthenticateFrom(ctx context.Context, secret string, from netip.Addr) (Actor, error) {
+	actor, err := e.authenticate(ctx, secret, from)
+	if err == nil && from.IsValid() {
+		actor.IP = from.String()
+	}
+	return actor, err
+}
+
+func (e *Engine) authenticate(ctx context.Context, secret string, from netip.Addr) (Actor, error) {
 	hash := hashSecret(secret)
 	if own := e.core.opts.OperatorSecret; own != "" {
 		if want := hashSecret(own); subtle.ConstantTimeCompare(hash[:], want[:]) == 1 {
@@ -35,7 +50,7 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Actor, error)
 		return Actor{}, errUnauthenticated
 	}
 	now := k.clock(e.now())
-	if k.key.at(now).Status != KeyActive || k.status.deadAt(k.since, now) {
+	if k.key.at(now).Status != KeyActive || k.status.deadAt(k.since, now) || !k.key.allowsIP(from) {
 		return Actor{}, errUnauthenticated
 	}
 	if k.unreadable {
@@ -131,6 +146,8 @@ func (k *cachedKey) verdict(p VerifyAPIKeyParams, now time.Time) NullString {
 		return "revoked"
 	case k.key.at(now).Status == KeyExpired:
 		return "expired"
+	case !k.key.allowsIP(p.IP):
+		return "ip_not_allowed"
 	case p.Permission != "" && !k.permissions.Contains(permissionPatterns[string(p.Permission)]):
 		return "insufficient_permissions"
 	case p.WorkerID != "" && !k.key.allowsWorker(p.WorkerID):

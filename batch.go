@@ -32,6 +32,11 @@ type (
 		TenantID TenantID
 		EventID  string
 	}
+	// KeyHash names the API key of a tenant whose secret has this SHA-256.
+	KeyHash struct {
+		TenantID TenantID
+		Hash     [32]byte
+	}
 	// OnceRef names an idempotency record. The tenant is PlatformID for operations that belong to none.
 	OnceRef struct {
 		TenantID  TenantID
@@ -53,6 +58,7 @@ const (
 	DirectorySlug         DirectoryKind = "slug"
 	DirectoryExternalID   DirectoryKind = "external_id"
 	DirectoryUserExternal DirectoryKind = "user_external_id"
+	DirectoryKeyHash      DirectoryKind = "key_hash" // of imported API keys: the hash in hex; owned by their tenants
 )
 
 // DirectoryEntry says who owns a value that is unique across tenants: the id of a tenant or a user.
@@ -106,9 +112,10 @@ type Batch struct {
 	// the answers are in Runs, Keys, Members and Operators as well.
 	OverdueRuns  map[TenantID]*OverdueRuns
 	OverdueKeys  map[TenantID]*OverdueKeys
-	Memberships  map[UserID]*int   // all memberships of a user; the answer is how many there are
-	PlanInUse    map[string]*bool  // whether any tenant is on the plan
-	OperatorKeys map[struct{}]*int // all operator keys, revoked ones too; the answer is how many there are
+	Memberships  map[UserID]*int    // all memberships of a user; the answer is how many there are
+	PlanInUse    map[string]*bool   // whether any tenant is on the plan
+	OperatorKeys map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
+	KeyHashes    map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
 
 	// Rows that are only ever added.
 	Payloads []*Payload
@@ -135,7 +142,7 @@ func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Once.unloaded() ||
-		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys)
+		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes)
 }
 
 // Changed reports whether there is anything to write.

@@ -36,6 +36,7 @@ type core struct {
 	plans    planCache
 	keys     *keyCache
 	limiters limiters
+	imports  atomic.Bool // whether there are imported keys, whose secrets have any form
 	stats    statistics
 	metrics  metrics
 
@@ -140,6 +141,9 @@ func (c *core) bootstrap(ctx context.Context) error {
 		if class := classOf(err); !isUnavailable(err) || class == ClassUnavailable || try == maxRetries {
 			return err
 		}
+	}
+	if err := c.lookForImports(ctx); err != nil {
+		return err
 	}
 	return c.plans.refresh(ctx, c.store)
 }

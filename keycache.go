@@ -269,19 +269,26 @@ func (k *keyCache) query(l *lookup) (some bool) {
 	}
 	l.found = make([]*cachedKey, len(l.asked))
 	for i, f := range found {
-		entry := &cachedKey{tenant: l.asked[i].TenantID, key: f.Key, generation: generations[i], readAt: systemClock()}
-		if f.Key != nil {
-			some = true
-			var wrong []FieldError
-			entry.permissions, wrong = CompilePermissions(f.Key.Permissions)
-			entry.unreadable = len(wrong) > 0
-			entry.status, entry.since, entry.lastNow = f.Account.Status, f.Account.Since, f.Account.LastNow
-			entry.plan, entry.overrides = f.Account.Plan, f.Account.Overrides
-		}
+		entry := cached(f)
+		entry.tenant, entry.generation, entry.readAt = l.asked[i].TenantID, generations[i], systemClock()
+		some = some || f.Key != nil
 		l.found[i] = entry
 		k.keep(l.asked[i].Hash, entry)
 	}
 	return some
+}
+
+// cached takes of what was read all that a verification needs.
+func cached(f FoundKey) *cachedKey {
+	if f.Key == nil {
+		return &cachedKey{}
+	}
+	permissions, wrong := CompilePermissions(f.Key.Permissions)
+	return &cachedKey{
+		key: f.Key, permissions: permissions, unreadable: len(wrong) > 0,
+		status: f.Account.Status, since: f.Account.Since, lastNow: f.Account.LastNow,
+		plan: f.Account.Plan, overrides: f.Account.Overrides,
+	}
 }
 
 // invalid lists the tenants of which others must forget what they keep: a key of theirs has changed, or the generation of
@@ -371,16 +378,29 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 		e.core.metrics.keyHits.Add(1)
 		return kept, false, nil
 	}
-	_, tenant, ok := parseSecret(secret)
-	if !ok {
-		return nil, false, errMalformed
-	}
-	k, err = cache.lookUp(ctx, KeyHash{tenant, hash})
+	k, err = e.lookUp(ctx, secret, hash)
 	if err != nil && kept != nil && ctx.Err() == nil && cache.silence() <= staleAfter+e.core.opts.StaleFor {
 		e.core.metrics.keyStale.Add(1)
 		return kept, true, nil
 	}
 	return k, false, err
+}
+
+// lookUp asks the store for a key.
+func (e *Engine) lookUp(ctx context.Context, secret string, hash [32]byte) (*cachedKey, error) {
+	_, tenant, own := parseSecret(secret)
+	if !own {
+		unknown := &cachedKey{generation: e.core.keys.generation(TenantID{}).Load(), readAt: systemClock()}
+		var err error
+		if tenant, err = e.importedBy(ctx, secret, hash); err != nil {
+			return nil, err
+		}
+		if tenant.IsZero() {
+			e.core.keys.keep(hash, unknown)
+			return unknown, nil
+		}
+	}
+	return e.core.keys.lookUp(ctx, KeyHash{tenant, hash})
 }
 
 // errMalformed says that a text can't be a secret.

@@ -76,6 +76,9 @@ func (c *core) watchPlans() {
 			if err := c.plans.refresh(ctx, c.store); err != nil {
 				c.opts.Logger.Warn("the plans could not be read; those known stay in force", "error", err)
 			}
+			if err := c.lookForImports(ctx); err != nil {
+				c.opts.Logger.Warn("it could not be read whether there are imported keys", "error", err)
+			}
 			cancel()
 		}
 	}
@@ -86,6 +89,7 @@ func (c *core) observe(t *transaction) {
 	c.metrics.batches.Add(1)
 	c.metrics.commands.Add(uint64(len(t.calls)))
 	c.keys.forget(t.ledger.Invalid)
+	c.followImports(&t.ledger.Directory)
 	if !t.settled {
 		c.plans.follow(&t.ledger.Plans)
 		return

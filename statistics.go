@@ -53,6 +53,14 @@ func (s *statistics) touch(k *cachedKey, now time.Time) {
 	}
 }
 
+// touched reports whether a key was used here and that is not written yet.
+func (s *statistics) touched(ref KeyRef) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, touched := s.touches[ref]
+	return touched || slices.ContainsFunc(s.used, func(k *cachedKey) bool { return k.tenant == ref.TenantID && k.key.ID == ref.KeyID })
+}
+
 func (s *statistics) add(k KeyRef, more KeyTouch) {
 	if s.touches == nil {
 		s.touches = make(map[KeyRef]KeyTouch)

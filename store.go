@@ -87,12 +87,6 @@ type Cluster struct {
 	Now     time.Time // the store's clock
 }
 
-// KeyHash names an API key by the SHA-256 of its secret.
-type KeyHash struct {
-	TenantID TenantID
-	Hash     [32]byte
-}
-
 // FoundKey is an API key with its tenant's account.
 type FoundKey struct {
 	Key     *APIKey
@@ -141,8 +135,9 @@ type Reader interface {
 	OperatorKeyByHash(ctx context.Context, hash [32]byte) (*OperatorKey, error) // nil where there is none
 	HasOperatorKey(ctx context.Context) (bool, error)                           // any, revoked ones too
 	ListOperatorKeys(ctx context.Context, f OperatorKeyFilter) ([]*OperatorKey, error)
+	HasDirectory(ctx context.Context, kind DirectoryKind) (bool, error)                  // any entry of a kind
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none
-	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active
+	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active, and not in overlap
 	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.
 	ListOverdue(ctx context.Context, now time.Time, after TenantID, limit int) ([]TenantID, error)
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
@@ -152,6 +147,7 @@ type Reader interface {
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
 	ListKeys(ctx context.Context, f KeyFilter) ([]*APIKey, error)
+	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
@@ -218,6 +214,14 @@ type (
 	OperatorKeyFilter struct {
 		ActiveAt time.Time // only keys that are good then; zero for all
 		Before   OperatorKeyID
+		Limit    int
+	}
+	// ExpiryFilter lists the keys that are marked active and expire at Until or before, by expiry, tenant and id. A zero
+	// After is in front of all.
+	ExpiryFilter struct {
+		TenantID TenantID // zero for all tenants
+		After    KeyExpiry
+		Until    time.Time
 		Limit    int
 	}
 	// RunFilter lists runs, newest first.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -15,6 +17,7 @@ type CreateAPIKeyParams struct {
 	UserID            rentroll.UserID `json:"user_id,omitzero"`
 	Permissions       []string        `json:"permissions,omitempty"`     // nil is run:* and read:*
 	AllowedWorkers    []string        `json:"allowed_workers,omitempty"` // nil is all
+	AllowedIPs        []string        `json:"allowed_ips,omitempty"`     // addresses and networks; nil is all
 	ExpiresInDays     int             `json:"expires_in_days,omitempty"` // 0 is never
 	RateLimitRPM      *int64          `json:"rate_limit_rpm,omitempty"`
 	MaxConcurrentRuns *int64          `json:"max_concurrent_runs,omitempty"`
@@ -31,7 +34,37 @@ type NewAPIKey struct {
 // ListAPIKeysParams pages a tenant's keys, newest first.
 type ListAPIKeysParams struct {
 	IncludeRevoked bool // revoked and expired ones too
+
+	// ExpiringWithinDays asks for the active ones that expire within so many days, the earliest first; 0 is all.
+	ExpiringWithinDays int
 	rentroll.Page
+}
+
+// ListExpiringAPIKeysParams pages the keys of all tenants that expire within some days, the earliest first.
+type ListExpiringAPIKeysParams struct {
+	WithinDays int
+	rentroll.Page
+}
+
+// RotateAPIKeyParams replaces a key.
+type RotateAPIKeyParams struct {
+	Overlap        *time.Duration // how long the old key stays good, in whole seconds; nil is 24 hours, 0 ends it at once
+	IdempotencyKey string         // "" is one of the client's own
+}
+
+// ImportedKey is a key of another system, known by the SHA-256 of its secret. SHA256 and Name are required.
+type ImportedKey struct {
+	SHA256            string          `json:"sha256"` // in hex
+	Name              string          `json:"name"`
+	KeyPrefix         string          `json:"key_prefix,omitempty"` // the start of the secret, to show
+	UserID            rentroll.UserID `json:"user_id,omitzero"`
+	Permissions       []string        `json:"permissions,omitempty"`     // nil is run:* and read:*
+	AllowedWorkers    []string        `json:"allowed_workers,omitempty"` // nil is all
+	AllowedIPs        []string        `json:"allowed_ips,omitempty"`     // nil is all
+	RateLimitRPM      *int64          `json:"rate_limit_rpm,omitempty"`
+	MaxConcurrentRuns *int64          `json:"max_concurrent_runs,omitempty"`
+	MaxTokensPerMonth *int64          `json:"max_tokens_per_month,omitempty"`
+	ExpiresAt         time.Time       `json:"expires_at,omitzero"` // zero is never
 }
 
 // VerifyAPIKeyParams asks whether a secret is good, and for what.
@@ -39,18 +72,22 @@ type VerifyAPIKeyParams struct {
 	Secret     string              `json:"secret"`
 	Permission rentroll.Permission `json:"permission,omitempty"`
 	WorkerID   string              `json:"worker_id,omitempty"`
+	IP         netip.Addr          `json:"ip,omitzero"` // from where it was presented
 }
 
 // CreateAPIKey makes a key. Its secret is in this answer only.
 func (c *Client) CreateAPIKey(ctx context.Context, tenant string, p CreateAPIKeyParams) (*NewAPIKey, error) {
+	return c.newAPIKey(ctx, p.IdempotencyKey, p, http.StatusCreated, "v1", "tenants", tenant, "api-keys")
+}
+
+func (c *Client) newAPIKey(ctx context.Context, once string, body any, status int, path ...string) (*NewAPIKey, error) {
 	var replayed bool
-	out, err := create(ctx, c, p.IdempotencyKey, p, func(*NewAPIKey) *bool { return &replayed },
-		"v1", "tenants", tenant, "api-keys")
+	out, err := create(ctx, c, once, body, func(*NewAPIKey) *bool { return &replayed }, path...)
 	if err != nil {
 		return nil, err
 	}
 	if out.APIKey == nil {
-		return nil, &Error{Code: rentroll.CodeInternal, Status: http.StatusCreated, Message: "the answer has no API key"}
+		return nil, &Error{Code: rentroll.CodeInternal, Status: status, Message: "the answer has no API key"}
 	}
 	out.APIKey.Replayed = replayed
 	return out, nil
@@ -67,6 +104,9 @@ func (c *Client) ListAPIKeys(ctx context.Context, tenant string, p ListAPIKeysPa
 	if p.IncludeRevoked {
 		q.set("include_revoked", strconv.FormatBool(true))
 	}
+	if p.ExpiringWithinDays != 0 {
+		q.set(expiringWithin, strconv.Itoa(p.ExpiringWithinDays))
+	}
 	return list[*rentroll.APIKey](ctx, c, q, "v1", "tenants", tenant, "api-keys")
 }
 
@@ -75,6 +115,45 @@ func (c *Client) AllAPIKeys(ctx context.Context, tenant string, p ListAPIKeysPar
 	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
 		p.Page = page
 		return c.ListAPIKeys(ctx, tenant, p)
+	})
+}
+
+const expiringWithin = "expiring_within_days"
+
+// ListExpiringAPIKeys reads one page of the keys of all tenants that are about to expire.
+func (c *Client) ListExpiringAPIKeys(ctx context.Context, p ListExpiringAPIKeysParams) (*rentroll.List[*rentroll.APIKey], error) {
+	return list[*rentroll.APIKey](ctx, c, query{}.page(p.Page).set(expiringWithin, strconv.Itoa(p.WithinDays)), "v1", "api-keys")
+}
+
+// AllExpiringAPIKeys reads them page by page.
+func (c *Client) AllExpiringAPIKeys(ctx context.Context, p ListExpiringAPIKeysParams) iter.Seq2[*rentroll.APIKey, error] {
+	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
+		p.Page = page
+		return c.ListExpiringAPIKeys(ctx, p)
+	})
+}
+
+// RotateAPIKey replaces a key by a new one, whose secret is in this answer only. The old one stays good for the overlap.
+// Where the secret was lost, rotate the old key again: the key that nobody got is revoked.
+func (c *Client) RotateAPIKey(ctx context.Context, tenant string, key rentroll.KeyID, p RotateAPIKeyParams) (*NewAPIKey, error) {
+	var body struct {
+		OverlapSeconds *int64 `json:"overlap_seconds,omitempty"`
+	}
+	if p.Overlap != nil {
+		seconds := int64(*p.Overlap / time.Second)
+		body.OverlapSeconds = &seconds
+	}
+	return c.newAPIKey(ctx, p.IdempotencyKey, body, http.StatusOK, "v1", "tenants", tenant, "api-keys", key.String(), "rotate")
+}
+
+// ImportAPIKeys takes over up to rentroll.MaxImport keys that customers have already. A key that is refused is no error:
+// see the receipt. Importing again changes nothing.
+func (c *Client) ImportAPIKeys(ctx context.Context, tenant string, keys []ImportedKey) (*rentroll.ImportReceipt, error) {
+	body := struct {
+		Keys []ImportedKey `json:"keys"`
+	}{keys}
+	return send[rentroll.ImportReceipt](ctx, c, &request{
+		method: http.MethodPost, path: []string{"v1", "tenants", tenant, "api-keys", "import"}, body: body, repeat: true,
 	})
 }
 

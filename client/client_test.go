@@ -2,11 +2,14 @@ package client_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -187,13 +190,34 @@ func TestPeopleAndKeys(t *testing.T) {
 	if v.Valid || v.Code != rentroll.NullString(rentroll.CodeWorkerNotAllowed) {
 		t.Errorf("verified as %+v", v)
 	}
+	next := must(c.RotateAPIKey(ctx, "acme", made.APIKey.ID, client.RotateAPIKeyParams{Overlap: new(time.Hour)}))(t)
+	if next.Secret == "" || next.Secret == made.Secret || next.APIKey.Name != "production" {
+		t.Errorf("rotated to %+v", next.APIKey)
+	}
+	if keys := must(c.ListAPIKeys(ctx, "acme", client.ListAPIKeysParams{ExpiringWithinDays: 1}))(t); len(keys.Items) != 1 ||
+		keys.Items[0].ID != made.APIKey.ID || keys.Items[0].RotatedTo != next.APIKey.ID {
+		t.Errorf("expiring within a day: %+v", keys.Items)
+	}
+	expiring := 0
+	for _, err := range c.AllExpiringAPIKeys(ctx, client.ListExpiringAPIKeysParams{WithinDays: 31, Page: rentroll.Page{Limit: 1}}) {
+		expiring++
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if expiring != 2 {
+		t.Errorf("%d keys expire within a month, want 2", expiring)
+	}
+	if k := must(c.RevokeAPIKey(ctx, "acme", next.APIKey.ID, "test"))(t); k.Status != rentroll.KeyRevoked {
+		t.Errorf("revoked to %s", k.Status)
+	}
 	if k := must(c.RevokeAPIKey(ctx, "acme", made.APIKey.ID, "leaked"))(t); k.Status != rentroll.KeyRevoked {
 		t.Errorf("revoked to %s", k.Status)
 	}
 	if k := must(c.GetAPIKey(ctx, "acme", made.APIKey.ID))(t); k.RevokedReason != "leaked" {
 		t.Errorf("the reason is %q", k.RevokedReason)
 	}
-	for revoked, want := range map[bool]int{false: 0, true: 1} {
+	for revoked, want := range map[bool]int{false: 0, true: 2} {
 		keys := must(c.ListAPIKeys(ctx, "acme", client.ListAPIKeysParams{IncludeRevoked: revoked}))(t)
 		if len(keys.Items) != want {
 			t.Errorf("with revoked keys %v there are %d, want %d", revoked, len(keys.Items), want)
@@ -426,5 +450,35 @@ func TestLostAnswers(t *testing.T) {
 	line.lose.Store(4)
 	if _, err := c.GetTenant(ctx, "acme"); !errors.Is(err, rentroll.CodeUnavailable) {
 		t.Errorf("the tries have no end: %v", err)
+	}
+}
+
+// TestImportedKeys moves a platform's keys here: what customers have stays good, where it may be used from.
+func TestImportedKeys(t *testing.T) {
+	url := serve(t)
+	c, ctx := connect(t, url, operatorSecret, nil), t.Context()
+	must(c.CreateTenant(ctx, client.CreateTenantParams{Name: "Acme", Slug: "acme"}))(t)
+	const secret = "sk_live_of the old platform"
+	sum := sha256.Sum256([]byte(secret))
+	keys := []client.ImportedKey{
+		{SHA256: hex.EncodeToString(sum[:]), Name: "old", AllowedIPs: []string{"127.0.0.0/8", "::1"}, ExpiresAt: time.Now().Add(time.Hour)},
+		{SHA256: "nonsense", Name: "bad"},
+	}
+	receipt := must(c.ImportAPIKeys(ctx, "acme", keys))(t)
+	if len(receipt.Items) != 2 || receipt.Items[0].Status != rentroll.ImportImported || receipt.Items[1].Status != rentroll.ImportRejected {
+		t.Errorf("imported as %+v", receipt.Items)
+	}
+	if again := must(c.ImportAPIKeys(ctx, "acme", keys))(t); again.Items[0].Status != rentroll.ImportDuplicate ||
+		again.Items[0].APIKeyID != receipt.Items[0].APIKeyID {
+		t.Errorf("imported again as %+v", again.Items)
+	}
+	if me := must(connect(t, url, secret, nil).GetTenant(ctx, "me"))(t); me.Slug != "acme" {
+		t.Errorf("me is %q", me.Slug)
+	}
+	for ip, want := range map[string]rentroll.NullString{"127.0.0.9": "", "192.0.2.1": "ip_not_allowed"} {
+		v := must(c.VerifyAPIKey(ctx, client.VerifyAPIKeyParams{Secret: secret, IP: netip.MustParseAddr(ip)}))(t)
+		if v.Code != want || v.Valid != (want == "") {
+			t.Errorf("from %s verified as %+v", ip, v)
+		}
 	}
 }

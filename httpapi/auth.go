@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,7 +42,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	actor, err := s.engine.Authenticate(r.Context(), secret)
+	actor, err := s.engine.AuthenticateFrom(r.Context(), secret, s.callerAddress(r))
 	showRateLimits(w.Header(), actor.RateLimits)
 	if err != nil {
 		return err
@@ -53,7 +52,6 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	actor.RequestID = x.id
-	actor.IP, _, _ = net.SplitHostPort(r.RemoteAddr)
 	actor.UserAgent = userAgent(r.UserAgent())
 	x.engine, x.caller = s.engine.As(actor), actor.String()
 	return nil

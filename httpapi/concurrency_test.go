@@ -149,7 +149,7 @@ func TestIdempotency(t *testing.T) {
 		for _, p := range op.Parameters {
 			takes = takes || p.Name == idempotencyHeader
 		}
-		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "recordUsage"
+		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "recordUsage" || s.id == "rotateAPIKey"
 		if takes != creates {
 			t.Errorf("%s takes an idempotency key: %t", s.id, takes)
 		}
@@ -175,7 +175,9 @@ func TestIdempotency(t *testing.T) {
 				if again.header.Get("Idempotency-Replayed") != "true" {
 					t.Error("the second answer is not said to be a replay")
 				}
-				if key := map[string]string{"createAPIKey": "api_key.id", "createOperatorKey": "operator_key.id"}[s.id]; key != "" {
+				if key := map[string]string{
+					"createAPIKey": "api_key.id", "rotateAPIKey": "api_key.id", "createOperatorKey": "operator_key.id",
+				}[s.id]; key != "" {
 					again.has("secret", nil, key, first.text(key))
 				} else if !bytes.Equal(again.body, first.body) {
 					t.Errorf("first %s\nthen %s", first.body, again.body)
@@ -186,7 +188,7 @@ func TestIdempotency(t *testing.T) {
 				other := a
 				other.body = strings.NewReplacer(
 					`"Initech"`, `"Other"`, `"Ada"`, `"Eve"`, `"viewer"`, `"member"`, `"ci"`, `"cd"`, `"build"`, `"break"`, `"support"`, `"sales"`,
-					`"total_tokens":7`, `"total_tokens":8`, `"amount":3`, `"amount":4`,
+					`"total_tokens":7`, `"total_tokens":8`, `"amount":3`, `"amount":4`, `:3600`, `:3601`,
 				).Replace(f.words.Replace(s.body))
 				w.send(other).refused(rentroll.CodeIdempotencyMismatch)
 			})

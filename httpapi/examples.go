@@ -23,6 +23,7 @@ var examples = map[string]func() json.RawMessage{
 	"Member":        func() json.RawMessage { return example(exampleMember()) },
 	"APIKey":        func() json.RawMessage { return example(exampleAPIKey()) },
 	"KeyWithSecret": func() json.RawMessage { return example(keyWithSecret{exampleSecret, exampleAPIKey()}) },
+	"ImportReceipt": func() json.RawMessage { return example(exampleImport()) },
 	"Verification":  func() json.RawMessage { return example(exampleVerification()) },
 	"Run":           func() json.RawMessage { return example(exampleRun()) },
 	"ListedRun":     func() json.RawMessage { return example(listedRun{Run: exampleRun()}) },
@@ -133,6 +134,19 @@ func exampleOperatorKey() *rentroll.OperatorKey {
 		ID: exampleOperatorKeyID, Name: "support", KeyPrefix: "rrop_1xQ9aB2", Permissions: []string{"read:*", "tenant:manage"},
 		ExpiresAt: new(exampleTomorrow), Status: rentroll.KeyActive, CreatedAt: exampleTime,
 	}
+}
+
+func exampleImport() rentroll.ImportReceipt {
+	return rentroll.ImportReceipt{Items: []rentroll.ImportResult{
+		{
+			SHA256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", Status: rentroll.ImportImported,
+			APIKeyID: exampleKeyID,
+		},
+		{
+			SHA256: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752", Status: rentroll.ImportRejected,
+			Code: rentroll.NullString(rentroll.CodeAlreadyExists),
+		},
+	}}
 }
 
 func exampleVerification() rentroll.Verification {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type Options struct {
 
 	// Ready says whether the server should get traffic, for /readyz. nil is Engine.Ready.
 	Ready func(ctx context.Context) error
+
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed. nil is none: whoever calls is then the
+	// other end of the connection. An address is in here when nobody but a proxy of one's own can call from it.
+	TrustedProxies []netip.Prefix
 
 	// Version is shown in the OpenAPI document, at /livez and in the metrics. "" is "dev".
 	Version string

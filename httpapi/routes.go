@@ -106,9 +106,18 @@ func (s *server) peopleRoutes() {
 		codes: codes{rentroll.CodeQuotaExceeded},
 	}, createAPIKey)
 	add(s, route{
-		at: "GET /v1/tenants/{tenant}/api-keys", id: "listAPIKeys", does: "List API keys, newest first, never secrets",
+		at: "GET /v1/tenants/{tenant}/api-keys", id: "listAPIKeys", does: "List API keys, newest first, never secrets", more: aboutKeyList,
 		needs: rentroll.PermKeyRead,
 	}, listAPIKeys)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys/import", id: "importAPIKeys", does: "Take over keys that customers have already",
+		more: aboutImport, needs: rentroll.PermKeyManage, platform: true, body: needsBody,
+		codes: codes{rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated},
+	}, importAPIKeys)
+	add(s, route{
+		at: "GET /v1/api-keys", id: "listExpiringAPIKeys", does: "List the API keys of all tenants that are about to expire, the earliest first",
+		needs: rentroll.PermKeyRead, platform: true,
+	}, listExpiringAPIKeys)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/api-keys/{key}", id: "getAPIKey", does: "Read an API key, never its secret",
 		needs: rentroll.PermKeyRead, tagged: true,
@@ -117,6 +126,11 @@ func (s *server) peopleRoutes() {
 		at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", id: "revokeAPIKey", does: "End an API key at once", more: aboutRevoke,
 		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
 	}, revokeAPIKey)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", id: "rotateAPIKey", does: "Replace an API key", more: aboutRotate,
+		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
+		codes: codes{rentroll.CodeInvalidTransition, rentroll.CodeQuotaExceeded},
+	}, rotateAPIKey)
 	add(s, route{
 		at: "POST /v1/api-keys/verify", id: "verifyAPIKey", does: "Whether a secret is good, and for what", more: aboutVerify,
 		needs: rentroll.PermKeyVerify, body: needsBody,

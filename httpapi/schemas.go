@@ -157,6 +157,8 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return enum("", rentroll.RunQueued, rentroll.RunRunning, rentroll.RunCompleted, rentroll.RunFailed, rentroll.RunCanceled, rentroll.RunCrashed)
 	case reflect.TypeFor[rentroll.UsageStatus]():
 		return enum("", rentroll.UsageRecorded, rentroll.UsageDuplicate, rentroll.UsageRejected)
+	case reflect.TypeFor[rentroll.ImportStatus]():
+		return enum("", rentroll.ImportImported, rentroll.ImportDuplicate, rentroll.ImportRejected)
 	case reflect.TypeFor[rentroll.Scope]():
 		return enum("", rentroll.ScopeTenant, rentroll.ScopeKey)
 	case reflect.TypeFor[rentroll.Code]():
@@ -209,6 +211,7 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.KeyStatus](r)
 	describeAs[rentroll.RunStatus](r)
 	describeAs[rentroll.UsageStatus](r)
+	describeAs[rentroll.ImportStatus](r)
 	describeAs[rentroll.Scope](r)
 	describeAs[rentroll.Code](r)
 	describeAs[quota.Name](r)
@@ -263,13 +266,14 @@ func complete(r huma.Registry) {
 // nullable are the members of answers that may be null though neither their type nor a pointer shows it: ids and lists.
 var nullable = []string{
 	"User.default_tenant_id",
-	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.rotated_to",
+	"APIKey.user_id", "APIKey.allowed_workers", "APIKey.allowed_ips", "APIKey.rotated_to",
 	"OperatorKey.permissions",
 	"Run.api_key_id", "Run.user_id", "Run.parent_run_id",
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id",
 	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
 	"Denial.api_key_id",
 	"UsageResult.errors",
+	"ImportResult.api_key_id", "ImportResult.errors",
 	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
 	"Verification.rate_limit",
 }
@@ -290,6 +294,9 @@ var meanings = map[string]string{
 	"User.default_tenant_id":      "Where the user begins",
 	"APIKey.key_prefix":           "The first 12 characters of the secret",
 	"APIKey.allowed_workers":      "null for all",
+	"APIKey.allowed_ips":          "Networks to use it from; null for all",
+	"APIKey.expires_at":           "Of a key that was rotated: the end of its overlap at the latest",
+	"APIKey.rotated_to":           "The key that replaced it",
 	"APIKey.last_used_at":         "At most a second behind",
 	"APIKey.total_requests":       "At most a second behind",
 	"KeyWithSecret.secret":        "Shown in this one answer and stored nowhere; null where the answer repeats an earlier one",
@@ -314,6 +321,9 @@ var meanings = map[string]string{
 	"Decision.reason":             "The same for people",
 	"Verification.code":           "The first reason against the key; null where it is valid",
 	"Verification.stale":          "The answer is older than a second, because the database is away",
+	"ImportResult.api_key_id":     "null where it was rejected",
+	"ImportResult.code":           "Why the key was rejected",
+	"ImportResult.errors":         "Which of its fields are wrong",
 	"UsageResult.code":            "Why the event was rejected",
 	"UsageResult.errors":          "Which of its fields are wrong",
 	"UsageSummary.total_records":  "Events in the range",

@@ -35,7 +35,10 @@ const (
 	aboutMembers    = "Operators name the user by `user_id`, or by `external_id` or `email`; an API key by one of the latter two."
 	aboutSecrets    = "`secret` is shown in this one answer and stored nowhere. Whoever makes a key must have every permission of it and no tighter restriction. The ETag is the key's."
 	aboutRevoke     = "Revoking again changes nothing: the first reason stays."
-	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
+	aboutKeyList    = "With `expiring_within_days`: the active ones that expire within so many days, the earliest first. A key that was rotated expires with its overlap and names its successor in `rotated_to`."
+	aboutImport     = "By the SHA-256 of their secrets, which may be any text of 16 to 512 printable ASCII characters: customers go on using them. Each key is answered for itself and the good ones are stored: `imported`, `duplicate` (the tenant has it; nothing changes) or `rejected` with its code (`validation_failed`, `quota_exceeded`, or `already_exists`: it is another tenant's). A repetition is harmless, and needs no idempotency key. Other servers know the first import within a second."
+	aboutRotate     = "The answer has a new key with a new `secret`, under the same limits; its counters go on. The old key stays good for the overlap and does not count against `api_keys` beside its successor. Where the answer was lost, rotate the old key again: the successor that nobody got is revoked. One that is in use is not: `invalid_transition`. A key that is rotated while the one before it is still good makes that one count, which may be `quota_exceeded`."
+	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
 	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`. A denial consumes nothing."
 	aboutRunList    = "Filters look at a bounded stretch of runs a page: a page may be short, or empty, and still have a next cursor."
 	aboutHeartbeat  = "`cancel_requested` in the answer tells the worker to stop."
@@ -93,7 +96,8 @@ func describeParam(p *huma.Param) {
 		"status": "Only those in this state.", "plan": "Only tenants on this plan.",
 		"q":     "Part of the name, the slug or the external id, in any case.",
 		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
-		"worker_id": "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
+		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
+		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
 		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",

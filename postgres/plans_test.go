@@ -37,8 +37,11 @@ var (
 		"listMembers":       "members_id",
 		"membershipsOfUser": "members_user",
 		"keysByHash":        "api_keys_hash",
+		"findHash":          "api_keys_hash",
 		"overdueKeys":       "api_keys_expiring",
 		"countExpiredKeys":  "api_keys_expiring",
+		"listExpiring":      "api_keys_expiring",
+		"listAllExpiring":   "api_keys_expiry",
 		"overdueRuns":       "runs_open",
 		"countOverdueRuns":  "runs_open",
 	}

@@ -33,6 +33,7 @@ var (
 	mayRoam = map[string]string{
 		"listOverdue":       "the sweeper looks through all accounts, a page at a time: an index by these bounds would move with every run",
 		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
+		"listAllExpiring":   "operators ask for the keys of all tenants that will expire; these have an index by expiry",
 	}
 
 	// platform are the tables that belong to no tenant.
@@ -131,6 +132,8 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"countExpiredKeys":  "SEARCH api_keys USING COVERING INDEX api_keys_expiring (tenant_id=?",
 		"listRuns":          "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id<?)",
 		"listActiveKeys":    "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (tenant_id=? AND id<?)",
+		"listExpiring":      "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND (expires_at,id)>(?,?) AND expires_at<?)",
+		"listAllExpiring":   "SEARCH api_keys USING INDEX api_keys_expiry ((expires_at,tenant_id,id)>(?,?,?) AND expires_at<?)",
 		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",
 		"listUsersByEmail":  "SEARCH users USING INDEX users_email (email=? AND id<?)",
 		"membershipsOfUser": "SEARCH members USING INDEX members_user (user_id=?)",

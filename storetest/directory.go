@@ -1,6 +1,10 @@
 package storetest
 
-import "github.com/rentroll/rentroll"
+import (
+	"context"
+
+	"github.com/rentroll/rentroll"
+)
 
 func directoryRows(b *rentroll.Batch) *rentroll.Rowset[rentroll.DirectoryRef, rentroll.DirectoryEntry] {
 	return &b.Directory
@@ -29,6 +33,7 @@ func directoryTests() []test {
 	return append(directory.tests(),
 		test{"KindsAreApart", directoryKinds},
 		test{"OneValueOneOwner", directoryOneOwner},
+		test{"HasAKind", directoryHasKind},
 		test{"AValueMoves", directoryMoves},
 		test{"ATenantTakesAnotherValue", directoryRenames},
 	)
@@ -60,6 +65,26 @@ func directoryOneOwner(s *scene) {
 	})
 	profiles.isGone(s, second)
 	directory.is(s, slugOf("acme", first))
+}
+
+func directoryHasKind(s *scene) {
+	has := func(kind rentroll.DirectoryKind) (has bool) {
+		s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+			has, err = r.HasDirectory(ctx, kind)
+			return err
+		})
+		return has
+	}
+	if has(rentroll.DirectorySlug) {
+		s.Error("a new store has a slug")
+	}
+	directory.put(s, slugOf("acme", newID[rentroll.TenantID](s)))
+	if !has(rentroll.DirectorySlug) {
+		s.Error("the slug is not seen")
+	}
+	if has(rentroll.DirectoryKeyHash) {
+		s.Error("an entry of another kind is seen")
+	}
 }
 
 func directoryMoves(s *scene) {

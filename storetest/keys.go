@@ -18,7 +18,8 @@ func keyRef(k *rentroll.APIKey) rentroll.KeyRef {
 func fullKey(s *scene) *rentroll.APIKey {
 	k := keyOf(s, s.tenant())
 	k.UserID, k.Family, k.RotatedTo = newID[rentroll.UserID](s), newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)
-	k.AllowedWorkers = []string{"writer", "b.c-d_e", "writer"}
+	k.AllowedWorkers, k.AllowedIPs = []string{"writer", "b.c-d_e", "writer"}, []string{"192.0.2.0/24", "2001:db8::/32"}
+	k.RotatedFrom, k.InOverlap = newID[rentroll.KeyID](s), true
 	k.RateLimitRPM, k.MaxConcurrentRuns, k.MaxTokensPerMonth = new(int64(1)), new(int64(0)), new(int64(1e12))
 	k.ExpiresAt, k.RevokedAt, k.RevokedReason = new(after(2)), new(after(3)), "leaked on „GitHub“"
 	k.Status = rentroll.KeyRevoked
@@ -65,12 +66,15 @@ var keyUses = noun[rentroll.KeyRef, rentroll.KeyUse]{
 func keyTests() []test {
 	tests := append(keys.tests(),
 		test{"Statuses", keyStatuses},
-		test{"AllWorkersIsNil", keyForAllWorkers},
+		test{"AllIsNil", keyForAll},
 		test{"ByHash", keyByHash},
 		test{"ManyByHash", findManyKeys},
+		test{"WhoHasAHash", whoHasAHash},
 		test{"ListNewestFirst", listKeys},
 		test{"ListActive", listActiveKeys},
 		test{"CountExpired", countExpiredKeys},
+		test{"ListExpiring", listExpiringKeys},
+		test{"ListExpiringOfAll", listAllExpiringKeys},
 		test{"Overdue", overdueKeys},
 		test{"OverdueNone", overdueNoKeys},
 		test{"OverdueMany", overdueManyKeys},
@@ -91,12 +95,12 @@ func keyStatuses(s *scene) {
 	}
 }
 
-// keyForAllWorkers: no list of workers allows all of them. It must not come back as a list that allows none.
-func keyForAllWorkers(s *scene) {
+// keyForAll: no list of workers or addresses allows all of them. It must not come back as a list that allows none.
+func keyForAll(s *scene) {
 	k := keyOf(s, s.tenant())
 	keys.put(s, k)
-	if got := get(s, keyRows, keyRef(k)); got.AllowedWorkers != nil {
-		s.Errorf("the absent list of workers came back as %#v", got.AllowedWorkers)
+	if got := get(s, keyRows, keyRef(k)); got.AllowedWorkers != nil || got.AllowedIPs != nil {
+		s.Errorf("the absent lists came back as %#v and %#v", got.AllowedWorkers, got.AllowedIPs)
 	}
 }
 
@@ -151,6 +155,30 @@ func keyByHash(s *scene) {
 	same(s, "the second key", s.keyByHash(one.TenantID, second.Hash), second)
 	same(s, "no key", s.keyByHash(two.TenantID, second.Hash), nil)
 	same(s, "no key", s.keyByHash(one.TenantID, [32]byte{}), nil)
+}
+
+func whoHasAHash(s *scene) {
+	one, two := fullKey(s), fullKey(s)
+	two.Hash = one.Hash // in another tenant
+	keys.put(s, one, two)
+	ask := map[rentroll.KeyHash]*rentroll.KeyID{
+		{TenantID: one.TenantID, Hash: one.Hash}:   nil,
+		{TenantID: two.TenantID, Hash: two.Hash}:   nil,
+		{TenantID: one.TenantID, Hash: s.hash()}:   nil,
+		{TenantID: one.TenantID, Hash: [32]byte{}}: nil,
+	}
+	b := s.load(func(b *rentroll.Batch) { b.KeyHashes = ask })
+	for ref, id := range b.KeyHashes {
+		want := rentroll.KeyID{}
+		switch {
+		case ref.Hash != one.Hash:
+		case ref.TenantID == one.TenantID:
+			want = one.ID
+		default:
+			want = two.ID
+		}
+		same(s, "the key with a hash", *id, want)
+	}
 }
 
 func (s *scene) listKeys(f rentroll.KeyFilter) (out []*rentroll.APIKey) {
@@ -216,6 +244,9 @@ func countExpiredKeys(s *scene) {
 		s.newKey(tenant, rentroll.KeyRevoked, at)
 	}
 	s.newKey(s.tenant(), rentroll.KeyActive, new(instant))
+	beside := keyOf(s, tenant) // counts for nothing while it is good, and so not when it has expired
+	beside.ExpiresAt, beside.InOverlap = new(instant), true
+	keys.put(s, beside)
 	for at, want := range map[time.Time]int64{after(-2): 0, after(-1): 1, instant: 2, after(1): 3, after(1e9): 3} {
 		s.view(func(ctx context.Context, r rentroll.Reader) error {
 			n, err := r.CountExpiredKeys(ctx, tenant, at)
@@ -224,6 +255,61 @@ func countExpiredKeys(s *scene) {
 			}
 			return err
 		})
+	}
+}
+
+func (s *scene) expiringKeys(f rentroll.ExpiryFilter) (out []*rentroll.APIKey) {
+	s.Helper()
+	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+		out, err = r.ListExpiringKeys(ctx, f)
+		return err
+	})
+	return out
+}
+
+func behind(k *rentroll.APIKey) rentroll.KeyExpiry {
+	return rentroll.KeyExpiry{At: *k.ExpiresAt, TenantID: k.TenantID, KeyID: k.ID}
+}
+
+func listExpiringKeys(s *scene) {
+	tenant := s.tenant()
+	third := s.newKey(tenant, rentroll.KeyActive, new(after(7)))
+	fourth := s.newKey(tenant, rentroll.KeyActive, new(after(7))) // at the same instant
+	first := s.newKey(tenant, rentroll.KeyActive, new(after(-5)))
+	second := s.newKey(tenant, rentroll.KeyActive, new(after(1)))
+	s.newKey(tenant, rentroll.KeyActive, new(after(8)))
+	s.newKey(tenant, rentroll.KeyActive, nil)
+	s.newKey(tenant, rentroll.KeyRevoked, new(after(2)))
+	s.newKey(tenant, rentroll.KeyExpired, new(after(3)))
+	s.newKey(s.tenant(), rentroll.KeyActive, new(after(4)))
+	all := []*rentroll.APIKey{first, second, third, fourth}
+	f := rentroll.ExpiryFilter{TenantID: tenant, Until: after(7), Limit: 10}
+	same(s, "the list", s.expiringKeys(f), all)
+	f.Limit = 2
+	same(s, "its first page", s.expiringKeys(f), all[:2])
+	for i, k := range all {
+		f.After = behind(k)
+		same(s, "what is behind a row", s.expiringKeys(f), all[i+1:min(i+3, len(all))])
+	}
+}
+
+func listAllExpiringKeys(s *scene) {
+	one, two := s.tenant(), s.tenant()
+	var all []*rentroll.APIKey
+	for _, tenant := range []rentroll.TenantID{one, two} { // at one instant, in order of their tenants
+		for range 2 {
+			all = append(all, s.newKey(tenant, rentroll.KeyActive, new(after(3))))
+		}
+	}
+	all = append(all, s.newKey(one, rentroll.KeyActive, new(after(5))))
+	s.newKey(two, rentroll.KeyActive, new(after(6)))
+	s.newKey(two, rentroll.KeyRevoked, new(after(4)))
+	f := rentroll.ExpiryFilter{Until: after(5), Limit: 10}
+	same(s, "the list", s.expiringKeys(f), all)
+	f.Limit = 2
+	for i, k := range all {
+		f.After = behind(k)
+		same(s, "what is behind a row", s.expiringKeys(f), all[i+1:min(i+3, len(all))])
 	}
 }
 

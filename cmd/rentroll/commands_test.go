@@ -216,6 +216,13 @@ func TestPeopleCommands(t *testing.T) {
 	p := serve(t, t.TempDir(), withKey())
 	s := newShell(t, p.url, configuredKey)
 	s.file("not-a-secret", "rr_nonsense\n")
+	s.file("imported", "a secret of the old platform\n")
+	s.file("keys.csv", "sha256,name,key_prefix,permissions,allowed_ips,rate_limit_rpm,expires_at\n"+
+		"ac2c47b7f36bc8fd31e1d4c9d57fa9ef4fe8b25f3b0c4bdb2a26e4a1d4b4a9c5,first,sk_live_4f2a,run:* read:*,192.0.2.0/24,60,\n"+
+		"nonsense,second,,,,0,\n")
+	s.file("keys.jsonl", `{"sha256":"e7cd6ee3ee0e3b8d08ca0d93353a20b3afef32f0273476b8750731b800b505db","name":"old","allowed_ips":["192.0.2.0/24"]}`+"\n\n"+`{"sha256":"e7cd6ee3ee0e3b8d08ca0d93353a20b3afef32f0273476b8750731b800b505db","name":"again"}`+"\n")
+	s.file("bad.csv", "sha256,name,color\nx,y,z\n")
+	s.file("bad.jsonl", `{"sha256":"x","color":"red"}`)
 	for _, line := range []string{
 		`tenant create acme`,
 		`user create bob@acme.example`,
@@ -240,6 +247,21 @@ func TestPeopleCommands(t *testing.T) {
 		`key list acme`,
 		`key get acme {key}`,
 		`key revoke acme {key} --reason 'Found in a repository'`,
+		`key create acme --name office --allowed-ips 192.0.2.77/24 --allowed-ips 2001:db8::7`,
+		`key rotate acme {key} --overlap 1h`,
+		`key list acme --expiring 1`,
+		`key list --expiring 1`,
+		`key list`,
+		`key rotate acme {key} --overlap 1ms`,
+		`key rotate acme {key} --overlap 721h`,
+		`key import acme $DIR/keys.csv`,
+		`key import acme $DIR/keys.csv --json`,
+		`key import acme $DIR/keys.jsonl`,
+		`key import acme $DIR/bad.csv`,
+		`key import acme $DIR/bad.jsonl`,
+		`key import acme $DIR/gone.csv`,
+		`key verify @$DIR/imported --ip 192.0.2.7`,
+		`key verify @$DIR/imported --ip nowhere`,
 		`key list acme --include-revoked`,
 		`key verify @$DIR/not-a-secret`,
 		`key verify rr_nonsense`,

@@ -45,11 +45,16 @@ var examples = map[string][]string{
 
 	"key create": {
 		"rentroll key create acme --name production",
-		"rentroll key create acme --name partner --allowed-workers writer --expires-in-days 90 --max-concurrent-runs 2",
+		"rentroll key create acme --name partner --allowed-workers writer --allowed-ips 192.0.2.0/24 --expires-in-days 90 --max-concurrent-runs 2",
 	},
-	"key list":   {"rentroll key list acme --include-revoked"},
+	"key list":   {"rentroll key list acme --include-revoked", "rentroll key list --expiring 14 --all"},
 	"key get":    {"rentroll key get acme key_01jd7q3gq5f2vvr9b4k1x8ehc2"},
 	"key revoke": {"rentroll key revoke acme key_01jd7q3gq5f2vvr9b4k1x8ehc2 --reason 'Found in a repository'"},
+	"key rotate": {
+		"rentroll key rotate acme key_01jd7q3gq5f2vvr9b4k1x8ehc2",
+		"rentroll key rotate acme key_01jd7q3gq5f2vvr9b4k1x8ehc2 --overlap 168h",
+	},
+	"key import": {"rentroll key import acme keys.csv", "rentroll key import acme keys.jsonl --json"},
 	"key verify": {"rentroll key verify - --permission run:create", "rentroll key verify @key.txt --worker-id writer"},
 
 	"operator-key create": {"rentroll operator-key create support --permissions tenant:manage,read:* --expires-in-days 90"},

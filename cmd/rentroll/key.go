@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -17,6 +19,8 @@ type keyCmd struct {
 	Create keyCreate `cmd:"" help:"Make an API key, and show its secret once."`
 	List   keyList   `cmd:"" help:"List a tenant's keys, newest first, never their secrets."`
 	Get    keyGet    `cmd:"" help:"Show a key, never its secret."`
+	Rotate keyRotate `cmd:"" help:"Replace a key by a new one, and show its secret once."`
+	Import keyImport `cmd:"" help:"Take over keys that customers have already, by the hashes of their secrets."`
 	Revoke keyRevoke `cmd:"" help:"End a key at once."`
 	Verify keyVerify `cmd:"" help:"Ask whether a secret is good, and for what."`
 }
@@ -28,6 +32,7 @@ type keyCreate struct {
 	UserID            rentroll.UserID `name:"user-id" placeholder:"USER" help:"Whose key it is."`
 	Permissions       []string        `placeholder:"PERMISSION" help:"What it may do, such as run:create or read:*. Default: run:*,read:*."`
 	AllowedWorkers    []string        `placeholder:"WORKER" help:"Which workers it may run. Default: all."`
+	AllowedIPs        []string        `name:"allowed-ips" placeholder:"NETWORK" help:"Where it may be used from, such as 192.0.2.0/24 or 2001:db8::7. Default: anywhere."`
 	ExpiresInDays     int             `placeholder:"DAYS" help:"How long it is good. Default: for ever."`
 	RateLimitRPM      *int64          `name:"rate-limit-rpm" placeholder:"N" help:"How many requests a minute it may make. Default: any number."`
 	MaxConcurrentRuns *int64          `placeholder:"N" help:"Its own limit, beside the tenant's."`
@@ -38,29 +43,34 @@ type keyCreate struct {
 // Run makes the key.
 func (c *keyCreate) Run(ctx context.Context, s *session) error {
 	made, err := s.api.CreateAPIKey(ctx, c.Tenant, client.CreateAPIKeyParams{
-		Name: c.Name, UserID: c.UserID, Permissions: c.Permissions, AllowedWorkers: c.AllowedWorkers, ExpiresInDays: c.ExpiresInDays,
-		RateLimitRPM: c.RateLimitRPM, MaxConcurrentRuns: c.MaxConcurrentRuns, MaxTokensPerMonth: c.MaxTokensPerMonth,
-		IdempotencyKey: c.IdempotencyKey,
+		Name: c.Name, UserID: c.UserID, Permissions: c.Permissions, AllowedWorkers: c.AllowedWorkers, AllowedIPs: c.AllowedIPs,
+		ExpiresInDays: c.ExpiresInDays, RateLimitRPM: c.RateLimitRPM, MaxConcurrentRuns: c.MaxConcurrentRuns,
+		MaxTokensPerMonth: c.MaxTokensPerMonth, IdempotencyKey: c.IdempotencyKey,
 	})
-	return s.print(err, func() error {
-		if made.Secret == "" {
-			if _, err := fmt.Fprintln(s.std.err, "The key was made before; its secret was shown then and can't be read again."); err != nil {
-				return err
-			}
-			return s.printKey(made.APIKey)
-		}
-		if err := s.printKey(made.APIKey); err != nil {
+	return s.print(err, func() error { return s.printNewKey(made) })
+}
+
+func (s *session) printNewKey(made *client.NewAPIKey) error {
+	if made.Secret == "" {
+		if _, err := fmt.Fprintln(s.std.err, "The key was made before; its secret was shown then and can't be read again."); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(s.std.out, "\nThe secret is shown this once and can't be read again:\n\n    %s\n", made.Secret)
+		return s.printKey(made.APIKey)
+	}
+	if err := s.printKey(made.APIKey); err != nil {
 		return err
-	})
+	}
+	_, err := fmt.Fprintf(s.std.out, "\nThe secret is shown this once and can't be read again:\n\n    %s\n", made.Secret)
+	return err
 }
 
 func (s *session) printKey(k *rentroll.APIKey) error {
-	workers := "all"
+	workers, from := "all", "anywhere"
 	if k.AllowedWorkers != nil {
 		workers = strings.Join(k.AllowedWorkers, ", ")
+	}
+	if k.AllowedIPs != nil {
+		from = strings.Join(k.AllowedIPs, ", ")
 	}
 	return s.printFields([]field{
 		{"id", k.ID.String()},
@@ -70,6 +80,7 @@ func (s *session) printKey(k *rentroll.APIKey) error {
 		{"user", id(k.UserID)},
 		{"permissions", strings.Join(k.Permissions, ", ")},
 		{"workers", workers},
+		{"from", from},
 		{"requests a minute", maybe(k.RateLimitRPM)},
 		{"concurrent runs", maybe(k.MaxConcurrentRuns)},
 		{"tokens a month", maybe(k.MaxTokensPerMonth)},
@@ -84,17 +95,18 @@ func (s *session) printKey(k *rentroll.APIKey) error {
 }
 
 type keyList struct {
-	ofTenant
-
-	IncludeRevoked bool `help:"Revoked and expired keys too."`
+	Tenant         string `arg:"" optional:"" help:"Its id or slug, or me for the tenant of the API key. With --expiring none is all tenants."`
+	IncludeRevoked bool   `help:"Revoked and expired keys too."`
+	Expiring       int    `placeholder:"DAYS" help:"Only active keys that expire within so many days, the earliest first."`
 	Paging
 }
 
 // Run lists the keys.
 func (c *keyList) Run(ctx context.Context, s *session) error {
-	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
-		return s.api.ListAPIKeys(ctx, c.Tenant, client.ListAPIKeysParams{IncludeRevoked: c.IncludeRevoked, Page: page})
-	}, []column[*rentroll.APIKey]{
+	if c.Tenant == "" && c.Expiring == 0 {
+		return usagef("name a tenant, or ask for the keys of all tenants that are --expiring")
+	}
+	columns := []column[*rentroll.APIKey]{
 		{"id", false, func(k *rentroll.APIKey) string { return k.ID.String() }},
 		{"name", false, func(k *rentroll.APIKey) string { return clip(k.Name, 30) }},
 		{"begins with", false, func(k *rentroll.APIKey) string { return k.KeyPrefix }},
@@ -102,7 +114,22 @@ func (c *keyList) Run(ctx context.Context, s *session) error {
 		{"requests", true, func(k *rentroll.APIKey) string { return number(k.TotalRequests) }},
 		{"last used", false, func(k *rentroll.APIKey) string { return s.agoOr(k.LastUsedAt, "never") }},
 		{"expires", false, func(k *rentroll.APIKey) string { return s.agoOr(k.ExpiresAt, "never") }},
-	})
+	}
+	if c.Expiring != 0 {
+		columns = append(columns, column[*rentroll.APIKey]{"rotated to", false, func(k *rentroll.APIKey) string { return id(k.RotatedTo) }})
+	}
+	if c.Tenant == "" {
+		whose := column[*rentroll.APIKey]{"tenant", false, func(k *rentroll.APIKey) string { return id(k.TenantID) }}
+		columns = append([]column[*rentroll.APIKey]{whose}, columns...)
+	}
+	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
+		if c.Tenant == "" {
+			return s.api.ListExpiringAPIKeys(ctx, client.ListExpiringAPIKeysParams{WithinDays: c.Expiring, Page: page})
+		}
+		return s.api.ListAPIKeys(ctx, c.Tenant, client.ListAPIKeysParams{
+			IncludeRevoked: c.IncludeRevoked, ExpiringWithinDays: c.Expiring, Page: page,
+		})
+	}, columns)
 }
 
 // ofKey is a command on one key.
@@ -132,11 +159,36 @@ func (c *keyRevoke) Run(ctx context.Context, s *session) error {
 	return s.print(err, func() error { return s.printKey(k) })
 }
 
-type keyVerify struct {
-	Secret     string `arg:"" optional:"" default:"-" help:"Where the secret is: - for standard input, @FILE for a file. A terminal is asked for it."`
-	Permission string `placeholder:"PERMISSION" help:"Also ask for this permission."`
-	WorkerID   string `name:"worker-id" placeholder:"WORKER" help:"Also ask for this worker."`
+type keyRotate struct {
+	ofKey
+
+	Overlap        *time.Duration `placeholder:"TIME" help:"How long the old key stays good, up to 720h; 0s ends it at once. Default: 24h."`
+	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
 }
+
+// Help says what to do where the secret was lost.
+func (c *keyRotate) Help() string {
+	return "The new key has the limits of the old one, and its counters go on. Where the secret was lost before anybody used it, rotate the old key again: the new one that nobody got is revoked."
+}
+
+// Run replaces the key.
+func (c *keyRotate) Run(ctx context.Context, s *session) error {
+	if c.Overlap != nil && *c.Overlap%time.Second != 0 {
+		return usagef("--overlap is given in whole seconds")
+	}
+	made, err := s.api.RotateAPIKey(ctx, c.Tenant, c.ID, client.RotateAPIKeyParams{Overlap: c.Overlap, IdempotencyKey: c.IdempotencyKey})
+	return s.print(err, func() error { return s.printNewKey(made) })
+}
+
+type keyVerify struct {
+	Secret     string  `arg:"" optional:"" default:"-" help:"Where the secret is: - for standard input, @FILE for a file. A terminal is asked for it."`
+	Permission string  `placeholder:"PERMISSION" help:"Also ask for this permission."`
+	WorkerID   string  `name:"worker-id" placeholder:"WORKER" help:"Also ask for this worker."`
+	IP         address `name:"ip" placeholder:"ADDRESS" help:"From where it was presented. A key that is restricted to networks is not good without it."`
+}
+
+// address is an IP address on the command line.
+type address struct{ netip.Addr }
 
 // Help says why the secret is no argument.
 func (c *keyVerify) Help() string {
@@ -153,7 +205,7 @@ func (c *keyVerify) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	v, err := s.api.VerifyAPIKey(ctx, client.VerifyAPIKeyParams{
-		Secret: secret, Permission: rentroll.Permission(c.Permission), WorkerID: c.WorkerID,
+		Secret: secret, Permission: rentroll.Permission(c.Permission), WorkerID: c.WorkerID, IP: c.IP.Addr,
 	})
 	err = s.print(err, func() error {
 		verdict := "valid"

@@ -29,6 +29,7 @@ type serveCmd struct {
 	KeyPrefix       string        `default:"rr" placeholder:"LETTERS" help:"What the secrets of new API keys begin with: 2 to 6 lower-case letters. Default: ${default}."`
 	KeysStaleFor    time.Duration `placeholder:"TIME" help:"While the database does not answer, how long API keys that are in memory stay good, though a revocation may have been missed. Default: 0, they are refused."`
 	Demo            bool          `help:"Fill an empty database with a believable platform, and keep it at work."`
+	TrustedProxies  []network     `placeholder:"NETWORK" help:"Networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8. Default: none, and a call came from whoever is connected."`
 	DrainTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"How long a stop waits for requests that are being answered. Default: ${default}."`
 	PprofListen     string        `placeholder:"ADDR" help:"Serve Go's profiles at this address, for trusted people only. Default: nowhere."`
 
@@ -190,7 +191,7 @@ func (s *server) close(store rentroll.Store) error {
 // serve answers requests until the context ends, then finishes those that were accepted.
 func (s *server) serve(ctx context.Context) error {
 	handler := httpapi.New(s.engine, &httpapi.Options{
-		Logger: s.logger, Version: programVersion(),
+		Logger: s.logger, Version: programVersion(), TrustedProxies: plainNetworks(s.TrustedProxies),
 		Ready: func(probe context.Context) error {
 			if ctx.Err() != nil {
 				return errors.New("the server is stopping")

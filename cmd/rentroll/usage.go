@@ -51,7 +51,7 @@ func (c *usageRecord) Run(ctx context.Context, s *session) error {
 			{"status", false, func(r rentroll.UsageResult) string { return string(r.Status) }},
 			{"event id", false, func(r rentroll.UsageResult) string { return plain(r.EventID) }},
 			{"code", false, func(r rentroll.UsageResult) string { return plain(r.Code) }},
-			{"why", false, fieldErrors},
+			{"why", false, func(r rentroll.UsageResult) string { return fieldErrors(r.Errors) }},
 		})
 	})
 	if err != nil {
@@ -77,9 +77,9 @@ func receiptText(r *rentroll.UsageReceipt) string {
 	return text + "."
 }
 
-func fieldErrors(r rentroll.UsageResult) string {
+func fieldErrors(list []rentroll.FieldError) string {
 	var parts []string
-	for _, e := range r.Errors {
+	for _, e := range list {
 		parts = append(parts, e.Field+" "+e.Message)
 	}
 	return strings.Join(parts, "; ")

@@ -32,10 +32,18 @@ type KeyView struct {
 	Created        time.Time  `json:"created"`
 	Revoked        *time.Time `json:"revoked"`
 	Reason         string     `json:"reason"`
+	RotatedTo      Ref        `json:"rotated_to"`
 	Replayed       bool       `json:"replayed"`
 }
 
-type key struct{ KeyView }
+type key struct {
+	KeyView
+
+	family    Ref  // the first key of its chain of rotations
+	from      Ref  // the key that it replaced
+	uncounted bool // while it is good beside its successor
+	used      bool
+}
 
 // state is active only while the key has not expired.
 func (k *key) state(now time.Time) string {
@@ -98,6 +106,7 @@ func (w *World) authenticate(by Ref, now time.Time) (*key, *Refusal) {
 	if k.state(now) != KeyActive || t.dead(now) {
 		return nil, refuse(Unauthenticated)
 	}
+	k.used = true
 	return k, nil
 }
 
@@ -210,7 +219,7 @@ func (w *World) CreateKey(by Ref, now time.Time, p CreateKey) (*KeyView, *Refusa
 	if bad := t.mustBeActive(); bad != nil {
 		return nil, bad
 	}
-	k := &key{KeyView{
+	k := &key{family: p.Ref, KeyView: KeyView{
 		Ref: p.Ref, Tenant: p.Tenant, Name: p.Name, User: p.User, Permissions: p.Permissions, AllowedWorkers: p.AllowedWorkers,
 		RPM: p.RPM, MaxRuns: p.MaxRuns, MaxTokens: p.MaxTokens, Status: KeyActive, Created: now,
 	}}
@@ -275,7 +284,10 @@ func (w *World) RevokeKey(by Ref, now time.Time, id, which Ref, reason string) (
 	}
 	now = t.clock(now)
 	if k.Status != KeyRevoked {
-		k.Status, k.Revoked, k.Reason = KeyRevoked, &now, reason
+		if before := w.keys[k.from]; before != nil && before.RotatedTo == which {
+			before.uncounted = false
+		}
+		k.revoke(reason, now)
 		t.changed(now)
 		t.log("api_key.revoke")
 	}
@@ -337,6 +349,7 @@ func (w *World) Verify(by Ref, now time.Time, which Ref, permission, workerID st
 	v := &VerifyView{Tenant: t.ref, Status: t.status, Key: k.Ref, Plan: t.plan}
 	v.Code = k.verdict(t, t.clock(now), permission, workerID)
 	v.Valid = v.Code == ""
+	k.used = k.used || v.Valid
 	return v, nil
 }
 

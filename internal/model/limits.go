@@ -109,7 +109,7 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 		}
 	case quota.APIKeys:
 		for _, k := range t.keys {
-			if k.state(now) == KeyActive {
+			if k.state(now) == KeyActive && !k.uncounted {
 				u.used++
 			}
 		}
@@ -128,10 +128,10 @@ func (t *tenant) tokensIn(p quota.Period) (sum int64) {
 	return sum
 }
 
-// tokensOf adds up the tokens that count against a key's own limit in a period.
-func (t *tenant) tokensOf(key Ref, p quota.Period) (sum int64) {
+// tokensOf adds up the tokens that count against the limit of a key family in a period.
+func (t *tenant) tokensOf(kin map[Ref]bool, p quota.Period) (sum int64) {
 	for _, e := range t.events {
-		if e.Meter == tokensUsed && e.Key == key && p.Contains(e.KeyTime) {
+		if e.Meter == tokensUsed && kin[e.Key] && p.Contains(e.KeyTime) {
 			sum += e.Amount
 		}
 	}

@@ -165,8 +165,9 @@ func (w *World) admit(t *tenant, p CreateRun, now time.Time) (soft bool, bad *Re
 // admit checks a key's own limits.
 func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
 	var open, reserved int64
+	kin := t.kin(k.family)
 	for _, r := range t.runs {
-		if r.Key == k.Ref && r.open() {
+		if kin[r.Key] && r.open() {
 			open++
 			reserved += r.Reserved
 		}
@@ -175,7 +176,7 @@ func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
 		return &Refusal{Code: QuotaExceeded, Quota: quota.ConcurrentRuns, Scope: "key", Limit: *k.MaxRuns, Current: open}
 	}
 	month := t.monthAt(now)
-	current := t.tokensOf(k.Ref, month) + reserved
+	current := t.tokensOf(kin, month) + reserved
 	if k.MaxTokens != nil && current+max(reserve, 1) > *k.MaxTokens {
 		return &Refusal{
 			Code: QuotaExceeded, Quota: quota.TokensPerMonth, Scope: "key", Limit: *k.MaxTokens, Current: current, ResetsAt: &month.End,

@@ -22,6 +22,7 @@ func (g *generator) operation() op {
 		{4, g.sums},
 		{6, g.newKey},
 		{3, g.revocation},
+		{7, g.rotation},
 		{4, g.question},
 		{5, g.workers},
 		{9, g.look},
@@ -326,6 +327,53 @@ func (g *generator) revocation() op {
 		return getKey(g.someone(id), k)
 	}
 	return revokeKey(g.someone(id), k, pick(g, []string{"", "leaked", "gone"}))
+}
+
+// rotation is of an active key, of one that was rotated and whose successor may be lost, or of such a successor.
+func (g *generator) rotation() op {
+	id := g.somewhere()
+	if len(g.keysOf(id)) == 0 && g.chance(90) {
+		return g.newKey()
+	}
+	p := model.RotateKey{
+		Tenant: id, Key: g.aKey(id), Once: g.once(),
+		Overlap: pick(g, []time.Duration{0, time.Second, 10 * time.Minute, 24 * time.Hour, 24 * time.Hour, 30 * 24 * time.Hour}),
+	}
+	active, rotated, successors := g.keysByRotation(id)
+	for _, aim := range []struct {
+		keys    []model.Ref
+		percent int
+	}{{active, 70}, {rotated, 25}, {successors, 40}} {
+		if len(aim.keys) > 0 && g.chance(aim.percent) {
+			p.Key = pick(g, aim.keys)
+		}
+	}
+	if g.chance(2) {
+		p.Overlap = pick(g, []time.Duration{-time.Second, 31 * 24 * time.Hour})
+	}
+	by := g.someone(id)
+	if g.chance(15) && slices.Contains(active, p.Key) {
+		by = p.Key // rotates itself
+	}
+	return rotateKey(by, p)
+}
+
+// keysByRotation are the active keys of a tenant, those that have a successor, and the active successors.
+func (g *generator) keysByRotation(id model.Ref) (active, rotated, successors []model.Ref) {
+	for _, ref := range g.keysOf(id) {
+		k := g.world.Key(ref, g.now)
+		if k.Status == model.KeyActive {
+			active = append(active, ref)
+		}
+		if k.RotatedTo == 0 {
+			continue
+		}
+		rotated = append(rotated, ref)
+		if k.Status == model.KeyActive && g.world.Key(k.RotatedTo, g.now).Status == model.KeyActive {
+			successors = append(successors, k.RotatedTo)
+		}
+	}
+	return active, rotated, successors
 }
 
 func (g *generator) question() op {

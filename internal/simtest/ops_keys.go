@@ -34,6 +34,30 @@ func createKey(by model.Ref, p model.CreateKey) op {
 	}
 }
 
+func rotateKey(by model.Ref, p model.RotateKey) op {
+	return op{
+		"RotateAPIKey", by, given(p, p.Once),
+		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
+			p := p
+			p.Ref = ref
+			return w.RotateKey(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
+			secret, k, err := e.RotateAPIKey(ctx, rentroll.RotateAPIKeyParams{
+				TenantID: s.tenant(p.Tenant), KeyID: s.key(p.Key), Overlap: &p.Overlap, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
+			if secret != "" {
+				s.secrets[ref] = secret
+			}
+			s.named(ref, k.ID)
+			return s.keyView(k), nil
+		},
+	}
+}
+
 // keyOf names a key of a tenant.
 type keyOf struct{ Tenant, Key model.Ref }
 

@@ -118,7 +118,9 @@ func (c *rowCheck) keys(ctx context.Context) error {
 	var expiry time.Time
 	for _, k := range rows {
 		if k.Status == rentroll.KeyActive {
-			active++
+			if !k.InOverlap {
+				active++
+			}
 			if k.ExpiresAt != nil {
 				expiry = earlier(expiry, *k.ExpiresAt)
 			}

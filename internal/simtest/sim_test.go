@@ -27,6 +27,7 @@ var met = []string{
 	"CreateRun idempotency_mismatch", "CreateRun unauthenticated", "CreateRun not_found", "CreateRun validation_failed",
 	"CompleteRun", "CompleteRun run_already_ended", "CancelRun", "CancelRun run_already_ended", "Heartbeat", "StartRun",
 	"StartRun tenant_suspended", "CreateAPIKey", "CreateAPIKey quota_exceeded tenant api_keys", "CreateAPIKey forbidden",
+	"RotateAPIKey", "RotateAPIKey forbidden", "RotateAPIKey invalid_transition", "RotateAPIKey quota_exceeded tenant api_keys",
 	"PutWorker quota_exceeded tenant workers", "RecordUsage unit_mismatch", "RecordUsage event_too_old",
 	"RecordUsage event_id_conflict", "RecordUsage validation_failed", "RecordUsage tenant_terminated", "IncrementUsage",
 	"DeleteMembership last_owner", "UpdateMembership last_owner", "DeleteUser last_owner", "CreateTenant already_exists",

@@ -44,7 +44,7 @@ func (s *side) keyView(k *rentroll.APIKey) *model.KeyView {
 		Ref: s.ref(k.ID), Tenant: s.ref(k.TenantID), Name: k.Name, User: s.ref(k.UserID), Permissions: k.Permissions,
 		AllowedWorkers: k.AllowedWorkers, RPM: k.RateLimitRPM, MaxRuns: k.MaxConcurrentRuns, MaxTokens: k.MaxTokensPerMonth,
 		Expires: utc(k.ExpiresAt), Status: string(k.Status), Created: k.CreatedAt.UTC(), Revoked: utc(k.RevokedAt),
-		Reason: string(k.RevokedReason), Replayed: k.Replayed,
+		Reason: string(k.RevokedReason), Replayed: k.Replayed, RotatedTo: s.ref(k.RotatedTo),
 	}
 }
 

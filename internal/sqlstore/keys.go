@@ -13,7 +13,7 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 	name: "api_keys",
 	columns: columns(`tenant_id:id id:id name:text key_prefix:text hash:bytes family:id user_id:id permissions:text
 		allowed_workers:text rate_limit_rpm max_concurrent_runs max_tokens_per_month expires_at status:text created_at
-		revoked_at revoked_reason:text rotated_to:id`),
+		revoked_at revoked_reason:text rotated_to:id allowed_ips:text rotated_from:id in_overlap`),
 	keys:    2,
 	bindKey: bindKeyRef,
 	bind: func(a Args, r *rentroll.APIKey) {
@@ -25,11 +25,7 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		a.ID(r.Family)
 		bindNullID(a, r.UserID)
 		bindValue(a, r.Permissions)
-		if r.AllowedWorkers == nil {
-			a.Null()
-		} else {
-			bindValue(a, r.AllowedWorkers)
-		}
+		bindNullList(a, r.AllowedWorkers)
 		bindNullInt(a, r.RateLimitRPM)
 		bindNullInt(a, r.MaxConcurrentRuns)
 		bindNullInt(a, r.MaxTokensPerMonth)
@@ -39,6 +35,9 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		bindNullTime(a, r.RevokedAt)
 		bindNullText(a, r.RevokedReason)
 		bindNullID(a, r.RotatedTo)
+		bindNullList(a, r.AllowedIPs)
+		bindNullID(a, r.RotatedFrom)
+		bindBool(a, r.InOverlap)
 	},
 	// Not a join: there a planner that thinks little of a tenant would read all uses of the tenant for each key.
 	extra: ", (SELECT last_used_at" + fromUses + "), COALESCE((SELECT total_requests" + fromUses + "), 0)",
@@ -62,6 +61,11 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		r.RevokedAt = scanNullTime(row)
 		r.RevokedReason = rentroll.NullString(row.Text())
 		r.RotatedTo = row.ID()
+		if ips := scanValue(row, &r.AllowedIPs); err == nil {
+			err = ips
+		}
+		r.RotatedFrom = row.ID()
+		r.InOverlap = scanBool(row)
 		r.LastUsedAt = scanNullTime(row)
 		r.TotalRequests = row.Int()
 		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.ID}, r, err
@@ -107,12 +111,49 @@ var (
 		Bulk: &Bulk{Op: OpFirst, Table: keys.name, Columns: columns("tenant_id:id hash:bytes"), Keys: 2, Select: keys.selects()},
 	}
 	overdueKeys      = keys.query(expiring + " ORDER BY api_keys.expires_at LIMIT $2")
-	countExpiredKeys = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2"}
+	countExpiredKeys = &Stmt{SQL: "SELECT COUNT(*) FROM api_keys " + expiring + " AND api_keys.expires_at <= $2 AND api_keys.in_overlap = 0"}
 	listKeys         = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
 		ORDER BY api_keys.id DESC LIMIT $3`)
 	listActiveKeys = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2 AND api_keys.status = 'active'
 		AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $4) ORDER BY api_keys.id DESC LIMIT $3`)
 )
+
+// Keys that will expire, by when they do. A tenant's own index has its rows in order; all tenants' has a condition more.
+var (
+	listExpiring = keys.query(expiring + ` AND (api_keys.expires_at, api_keys.id) > ($2, $3) AND api_keys.expires_at <= $4
+		ORDER BY api_keys.expires_at, api_keys.id LIMIT $5`)
+	listAllExpiring = keys.query(`WHERE api_keys.status = 'active' AND api_keys.expires_at IS NOT NULL
+		AND api_keys.created_at >= 0
+		AND (api_keys.expires_at, api_keys.tenant_id, api_keys.id) > ($1, $2, $3)
+		AND api_keys.expires_at <= $4 ORDER BY api_keys.expires_at, api_keys.tenant_id, api_keys.id LIMIT $5`)
+)
+
+// ListExpiringKeys lists keys by expiry.
+func (r *reader) ListExpiringKeys(ctx context.Context, f rentroll.ExpiryFilter) (out []*rentroll.APIKey, err error) {
+	request := &Request{
+		Stmt: listExpiring, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(f.TenantID)
+			bindTime(a, f.After.At)
+			a.ID(f.After.KeyID)
+			bindTime(a, f.Until)
+			a.Int(int64(f.Limit))
+		},
+		Scan: keys.found(func(_ rentroll.KeyRef, k *rentroll.APIKey) { out = append(out, k) }),
+	}
+	if f.TenantID.IsZero() {
+		request.Stmt = listAllExpiring
+		request.Bind = func(_ int, a Args) {
+			bindTime(a, f.After.At)
+			a.ID(f.After.TenantID)
+			a.ID(f.After.KeyID)
+			bindTime(a, f.Until)
+			a.Int(int64(f.Limit))
+		}
+	}
+	err = r.session.Run(ctx, request)
+	return out, err
+}
 
 // askKeys loads what has expired and is still marked active, and the first that has not.
 func askKeys(b *rentroll.Batch, requests []*Request) []*Request {
@@ -142,6 +183,28 @@ func askKeys(b *rentroll.Batch, requests []*Request) []*Request {
 	return requests
 }
 
+var findHash = &Stmt{SQL: `SELECT id FROM api_keys WHERE tenant_id = $1 AND hash >= $2 AND hash <= $2 ORDER BY hash`}
+
+// askHashes finds the keys that have hashes.
+func askHashes(b *rentroll.Batch, requests []*Request) []*Request {
+	for ref, answer := range b.KeyHashes {
+		if answer != nil {
+			continue
+		}
+		id := &rentroll.KeyID{}
+		b.KeyHashes[ref] = id
+		requests = append(requests, &Request{
+			Stmt: findHash, Rows: 1,
+			Bind: func(_ int, a Args) {
+				a.ID(ref.TenantID)
+				bindHash(a, ref.Hash)
+			},
+			Scan: func(row Row) error { *id = row.ID(); return nil },
+		})
+	}
+	return requests
+}
+
 // count is a request whose result is one number.
 func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
 	return &Request{Stmt: stmt, Rows: 1, Bind: bind, Scan: func(row Row) error {
@@ -150,7 +213,7 @@ func count(stmt *Stmt, into *int64, bind func(int, Args)) *Request {
 	}}
 }
 
-// CountExpiredKeys counts the keys that have expired and are still marked active.
+// CountExpiredKeys counts the keys that have expired, are still marked active and are not in overlap.
 func (r *reader) CountExpiredKeys(ctx context.Context, tenant rentroll.TenantID, now time.Time) (n int64, err error) {
 	err = r.session.Run(ctx, count(countExpiredKeys, &n, func(_ int, a Args) {
 		a.ID(tenant)

@@ -148,6 +148,7 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = askKeys(b, requests)
 	requests = askMemberships(b, requests)
 	requests = askPlans(b, requests)
+	requests = askHashes(b, requests)
 	return askOperatorKeys(b, requests)
 }
 

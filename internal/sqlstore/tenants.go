@@ -155,6 +155,17 @@ var directory = prepare(table[rentroll.DirectoryRef, rentroll.DirectoryEntry]{
 	},
 })
 
+var hasDirectory = &Stmt{SQL: "SELECT kind FROM directory WHERE kind = $1 LIMIT 1"}
+
+// HasDirectory reports whether the directory has any entry of a kind.
+func (r *reader) HasDirectory(ctx context.Context, kind rentroll.DirectoryKind) (has bool, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: hasDirectory, Rows: 1, Bind: func(_ int, a Args) { a.Text(string(kind)) },
+		Scan: func(Row) error { has = true; return nil },
+	})
+	return has, err
+}
+
 var periods = prepare(table[rentroll.PastPeriod, rentroll.PastPeriod]{
 	name:    "periods",
 	columns: columns("tenant_id:id start_at end_at"),

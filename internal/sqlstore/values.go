@@ -136,6 +136,15 @@ func bindValue(a Args, v any) {
 	a.Text(string(data))
 }
 
+// bindNullList writes a list as JSON text; none is NULL, an empty one is not.
+func bindNullList(a Args, v []string) {
+	if v == nil {
+		a.Null()
+		return
+	}
+	bindValue(a, v)
+}
+
 // scanValue reads JSON text that bindValue wrote.
 func scanValue(r Row, v any) error {
 	s := r.Text()
