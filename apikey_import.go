@@ -82,7 +82,11 @@ func (e *Engine) ImportAPIKeys(ctx context.Context, p ImportAPIKeysParams) (*Imp
 		tenant: p.TenantID, also: []TenantID{PlatformID}, by: e.actor, size: 2048 * len(p.Keys), rows: 3 * len(p.Keys),
 	}}
 	for _, k := range p.Keys {
-		c.keys = append(c.keys, newForeignKey(p.TenantID, k))
+		foreign := newForeignKey(p.TenantID, k)
+		if err := e.actor.mayGive(foreign.key.Permissions); err != nil {
+			return nil, err
+		}
+		c.keys = append(c.keys, foreign)
 	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err

@@ -108,6 +108,9 @@ func (c *rotateAPIKey) decide(l *ledger) error {
 	if err != nil {
 		return err
 	}
+	if err := c.by.mayGive(r.old.Permissions); err != nil {
+		return err
+	}
 	if err := a.active(); err != nil {
 		return err
 	}
