@@ -48,6 +48,7 @@ type route struct {
 	located     bool            // the answer says where what was made can be read
 	tagged      bool            // the answer is one object and carries its ETag
 	conditional bool            // honors If-Match
+	relayed     bool            // the request's headers are those of another one: nothing counts but the key, which is what it is about
 	codes       []rentroll.Code // beside those that the fields above give rise to
 }
 
@@ -178,7 +179,10 @@ func (s *server) describe(r route) huma.Operation {
 	}
 	op.Description = strings.Join(text, "\n\n")
 	op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
-	if r.needs == "" {
+	switch {
+	case r.relayed:
+		op.Security = append(op.Security, map[string][]string{}) // the key is no condition of asking
+	case r.needs == "":
 		op.Security = []map[string][]string{{}}
 	}
 	op.Responses["500"] = &huma.Response{} // keeps huma from describing errors of its own form; see document
@@ -246,7 +250,7 @@ func (s *server) documentProblems(op *huma.Operation, codes []rentroll.Code) {
 		}
 		answer.Description += "`" + string(code) + "`"
 		switch code {
-		case rentroll.CodeQuotaExceeded, rentroll.CodeOverloaded, rentroll.CodeUnavailable:
+		case rentroll.CodeQuotaExceeded, rentroll.CodeRateLimited, rentroll.CodeOverloaded, rentroll.CodeUnavailable:
 			answer.Headers = map[string]*huma.Header{"Retry-After": header("Seconds after which it may be worth trying again.")}
 		case rentroll.CodeUnauthenticated:
 			answer.Headers = map[string]*huma.Header{"WWW-Authenticate": header("`Bearer`")}
