@@ -49,7 +49,9 @@ func (w *world) front(query string, header map[string]string) *reply {
 	return w.send(ask{method: "GET", path: "/v1/forward-auth" + query, header: header})
 }
 
-func bearer(secret string) map[string]string { return map[string]string{"Authorization": "Bearer " + secret} }
+func bearer(secret string) map[string]string {
+	return map[string]string{"Authorization": "Bearer " + secret}
+}
 
 func TestForwardAuthLetsGoodKeysPass(t *testing.T) {
 	t.Parallel()
