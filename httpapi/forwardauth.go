@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -70,28 +71,16 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	return nothing{}, nil
 }
 
-// denied refuses a request for a reason, which is the code of a verification or "missing". It is told in a header, since
-// proxies drop the body or pass it on unread.
+// denied refuses a request for a reason, which is the code of a verification or "missing". It is told in a header, too,
+// since proxies drop the body or pass it on unread.
 func denied(x *exchange, reason string) error {
+	err := (&rentroll.Verification{Code: rentroll.NullString(reason)}).Err()
 	h := x.writer.Header()
 	h.Set(denialHeader, reason)
-	switch reason {
-	case string(rentroll.CodeTenantSuspended):
-		return &rentroll.Error{Code: rentroll.CodeTenantSuspended, Message: "the tenant is suspended"}
-	case string(rentroll.CodeTenantTerminated):
-		return &rentroll.Error{Code: rentroll.CodeTenantTerminated, Message: "the tenant is terminated"}
-	case string(rentroll.CodeWorkerNotAllowed):
-		return &rentroll.Error{Code: rentroll.CodeWorkerNotAllowed, Message: "the API key may not run this worker"}
-	case "insufficient_permissions":
-		return &rentroll.Error{Code: rentroll.CodeForbidden, Message: "the API key lacks the permission that is needed here"}
-	case string(rentroll.CodeRateLimited):
-		if h.Get("Retry-After") == "" {
-			h.Set("Retry-After", "1")
-		}
-		return &rentroll.Error{Code: rentroll.CodeRateLimited, Message: "the API key makes requests faster than its rate limit allows"}
-	default:
-		return &rentroll.Error{Code: rentroll.CodeUnauthenticated, Message: "the API key is missing or not valid: " + reason}
+	if errors.Is(err, rentroll.CodeRateLimited) && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "1")
 	}
+	return err
 }
 
 // setRateLimit tells how a key stands against its rate limit, in the headers of the IETF's draft. Where nothing is left
