@@ -94,7 +94,7 @@ func setRateLimit(h http.Header, l *rentroll.RateLimitInfo, now time.Time) {
 	}
 }
 
-// forwardAuthRoute adds the route and what is said of the headers of its answers.
+// forwardAuthRoute adds the route and what is said of its parameters and of the headers of its answers.
 func (s *server) forwardAuthRoute() {
 	r := route{
 		at: "GET /v1/forward-auth", id: "forwardAuth", does: "Whether the request that a proxy holds may pass", more: aboutForwardAuth,
@@ -106,6 +106,15 @@ func (s *server) forwardAuthRoute() {
 	}
 	add(s, r, s.forwardAuth)
 	op := operationAt(s.api.OpenAPI(), r)
+	op.Tags = []string{"API keys"}
+	for _, p := range op.Parameters {
+		switch p.Name {
+		case "permission":
+			p.Description = "Also ask for this permission."
+		case "worker_id":
+			p.Description = "Also ask for this worker."
+		}
+	}
 	answers := func(status int, headers map[string]string) {
 		answer := op.Responses[strconv.Itoa(status)]
 		if answer.Headers == nil {

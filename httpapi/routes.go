@@ -15,10 +15,10 @@ func (s *server) routes() {
 	s.peopleRoutes()
 	s.runRoutes()
 	s.insightRoutes()
-	s.forwardAuthRoute()
 
 	add(s, route{at: "GET /livez", id: "live", does: "Whether the process answers"}, s.live)
 	add(s, route{at: "GET /readyz", id: "ready", does: "Whether the server should get traffic"}, s.ready)
+	s.forwardAuthRoute()
 }
 
 // tenantRoutes are about tenants and plans.

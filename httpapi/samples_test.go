@@ -46,7 +46,6 @@ var samples = []sample{
 	{id: "getAPIKey", at: "GET /v1/tenants/{tenant}/api-keys/{key}", status: 200},
 	{id: "revokeAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", status: 200, alone: true, body: `{"reason":"leaked"}`},
 	{id: "verifyAPIKey", at: "POST /v1/api-keys/verify", status: 200, body: `{"secret":"{secret}","permission":"run:create","worker_id":"builder"}`},
-	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key
 	{id: "createRun", at: "POST /v1/tenants/{tenant}/runs", status: 201, alone: true, body: `{"worker_id":"builder","task":"build","input":{"a":1},
 		"user_id":"{user}","api_key_id":"{own}","reserve_tokens":10,"lease_seconds":60}`},
 	{id: "listRuns", at: "GET /v1/tenants/{tenant}/runs", status: 200},
@@ -70,6 +69,7 @@ var samples = []sample{
 	{id: "listPlatformAudit", at: "GET /v1/audit", status: 200},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
+	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key
 }
 
 // fixture is what samples are about: one of each kind of object, for the words in braces.

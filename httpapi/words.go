@@ -64,7 +64,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "runs": "Runs",
-		"forward-auth": "API keys", "usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
+		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
@@ -84,7 +84,7 @@ func describeParam(p *huma.Param) {
 		"status": "Only those in this state.", "plan": "Only tenants on this plan.",
 		"q":     "Part of the name, the slug or the external id, in any case.",
 		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
-		"permission": "Also ask for this permission.", "worker_id": "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
+		"worker_id": "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
 		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",
 	}
