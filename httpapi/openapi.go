@@ -182,6 +182,7 @@ func (s *server) describe(r route) huma.Operation {
 	switch {
 	case r.relayed:
 		op.Security = append(op.Security, map[string][]string{}) // the key is no condition of asking
+		op.Middlewares = huma.Middlewares{withoutConditions}
 	case r.needs == "":
 		op.Security = []map[string][]string{{}}
 	}

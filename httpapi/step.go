@@ -71,10 +71,8 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 	req := x.request
 	c := &call{Context: ctx, engine: x.engine}
 	var err error
-	if !r.relayed {
-		if c.conditions, err = conditionsOf(req.Header); err != nil {
-			return c, none, err
-		}
+	if c.conditions, err = conditionsOf(req.Header); err != nil {
+		return c, none, err
 	}
 	if r.method() != http.MethodGet && !r.conditional && c.conditions.given() {
 		return c, none, malformed("this operation takes no conditions: If-Match and If-None-Match would have no effect")
