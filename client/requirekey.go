@@ -176,7 +176,7 @@ func (g *gate) refuse(w http.ResponseWriter, r *http.Request, v *rentroll.Verifi
 	if v == nil {
 		e = unknown(err)
 	} else {
-		e = denied(err, h)
+		e = denied(err, v.RateLimit)
 		h.Set("Rentroll-Denial", string(v.Code))
 	}
 	h.Set("Cache-Control", "no-store")
@@ -203,7 +203,7 @@ func unknown(err error) *Error {
 }
 
 // denied is the refusal of a key that the server said no to.
-func denied(err error, h http.Header) *Error {
+func denied(err error, l *rentroll.RateLimitInfo) *Error {
 	e := &Error{Code: rentroll.CodeOf(err), Status: http.StatusForbidden, Message: err.Error()}
 	if why, ok := errors.AsType[*rentroll.Error](err); ok {
 		e.Message = why.Message
@@ -213,8 +213,8 @@ func denied(err error, h http.Header) *Error {
 		e.Status = http.StatusUnauthorized
 	case rentroll.CodeRateLimited:
 		e.Status, e.RetryAfter = http.StatusTooManyRequests, time.Second
-		if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
-			e.RetryAfter = time.Duration(seconds) * time.Second
+		if l != nil && l.Limit > 0 { // at its pace the limit lets one more through
+			e.RetryAfter = time.Duration((60+l.Limit-1)/l.Limit) * time.Second
 		}
 	default:
 	}
@@ -241,13 +241,10 @@ func writeProblem(w http.ResponseWriter, _ *http.Request, e *Error) {
 
 // setRateLimit tells how a key stands against its rate limit, as servers do. now is the server's: the clock here may differ.
 func setRateLimit(h http.Header, l *rentroll.RateLimitInfo, now time.Time) {
-	seconds := int64(1)
+	seconds := int64(0)
 	if !now.IsZero() {
-		seconds = max(seconds, int64((l.ResetsAt.Sub(now)+time.Second-1)/time.Second))
+		seconds = max(0, int64((l.ResetsAt.Sub(now)+time.Second-1)/time.Second))
 	}
 	h.Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=60`, l.Limit))
 	h.Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%d`, l.Remaining, seconds))
-	if l.Remaining <= 0 {
-		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
-	}
 }

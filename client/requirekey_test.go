@@ -218,7 +218,7 @@ func TestRequireKeyFailsClosed(t *testing.T) {
 // TestRequireKeyTellsRateLimits asks a server that has the answer of one whose key has a rate limit.
 func TestRequireKeyTellsRateLimits(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
-	verification := &rentroll.Verification{Valid: true, RateLimit: &rentroll.RateLimitInfo{Limit: 60, Remaining: 3, ResetsAt: now.Add(6500 * time.Millisecond)}}
+	verification := &rentroll.Verification{Valid: true, RateLimit: &rentroll.RateLimitInfo{Limit: 25, Remaining: 3, ResetsAt: now.Add(6500 * time.Millisecond)}}
 	var asked atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -229,7 +229,7 @@ func TestRequireKeyTellsRateLimits(t *testing.T) {
 	g := guard(t, connect(t, s.URL, "x", nil), &client.RequireKeyOptions{CacheFor: time.Hour})
 	for range 2 { // each is asked about, or it would not count
 		if res, body := g.send("X-Api-Key", "x"); res.StatusCode != http.StatusOK || res.Header.Get("RateLimit") != `"key";r=3;t=7` ||
-			res.Header.Get("RateLimit-Policy") != `"key";q=60;w=60` || res.Header.Get("Retry-After") != "" {
+			res.Header.Get("RateLimit-Policy") != `"key";q=25;w=60` || res.Header.Get("Retry-After") != "" {
 			t.Errorf("status %d: %s, %v", res.StatusCode, body, res.Header)
 		}
 	}
@@ -238,7 +238,7 @@ func TestRequireKeyTellsRateLimits(t *testing.T) {
 	}
 	verification.Valid, verification.Code, verification.RateLimit.Remaining = false, "rate_limited", 0
 	h := g.refused(429, rentroll.CodeRateLimited, "rate_limited", "X-Api-Key", "x")
-	if h.Get("Retry-After") != "7" || h.Get("RateLimit") != `"key";r=0;t=7` {
+	if h.Get("Retry-After") != "3" || h.Get("RateLimit") != `"key";r=0;t=7` {
 		t.Errorf("headers %v", h)
 	}
 }

@@ -45,9 +45,9 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	secret, err := credential(x.request.Header)
 	switch {
 	case err != nil || len(secret) > maxSecret:
-		return nothing{}, denied(x, "malformed") // 400 elsewhere, but a proxy knows 401 and 403 only
+		return nothing{}, denied(x, "malformed", nil) // 400 elsewhere, but a proxy knows 401 and 403 only
 	case secret == "":
-		return nothing{}, denied(x, "missing")
+		return nothing{}, denied(x, "missing", nil)
 	}
 	v, err := s.engine.VerifyAPIKey(c, rentroll.VerifyAPIKeyParams{
 		Secret: secret, Permission: rentroll.Permission(p.Permission), WorkerID: p.WorkerID,
@@ -63,7 +63,7 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 		setRateLimit(h, v.RateLimit, s.engine.Now())
 	}
 	if !v.Valid {
-		return nothing{}, denied(x, string(v.Code))
+		return nothing{}, denied(x, string(v.Code), v.RateLimit)
 	}
 	h.Set(tenantHeader, v.TenantID.String())
 	h.Set(keyHeader, v.APIKeyID.String())
@@ -85,25 +85,29 @@ func withoutConditions(ctx huma.Context, next func(huma.Context)) {
 
 // denied refuses a request for a reason, which is the code of a verification or "missing". It is told in a header, too,
 // since proxies drop the body or pass it on unread.
-func denied(x *exchange, reason string) error {
+func denied(x *exchange, reason string, l *rentroll.RateLimitInfo) error {
 	err := (&rentroll.Verification{Code: rentroll.NullString(reason)}).Err()
 	h := x.writer.Header()
 	h.Set(denialHeader, reason)
-	if errors.Is(err, rentroll.CodeRateLimited) && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "1")
+	if errors.Is(err, rentroll.CodeRateLimited) {
+		h.Set("Retry-After", strconv.FormatInt(pace(l), 10))
 	}
 	return err
 }
 
-// setRateLimit tells how a key stands against its rate limit, in the headers of the IETF's draft. Where nothing is left
-// it also says when to come back.
+// pace is in how many seconds a rate limit that is used up lets one more request through.
+func pace(l *rentroll.RateLimitInfo) int64 {
+	if l == nil || l.Limit <= 0 {
+		return 1
+	}
+	return (60 + l.Limit - 1) / l.Limit
+}
+
+// setRateLimit tells how a key stands against its rate limit, in the headers of the IETF's draft.
 func setRateLimit(h http.Header, l *rentroll.RateLimitInfo, now time.Time) {
 	seconds := max(0, int64((l.ResetsAt.Sub(now)+time.Second-1)/time.Second))
 	h.Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=60`, l.Limit))
 	h.Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%d`, l.Remaining, seconds))
-	if l.Remaining <= 0 {
-		h.Set("Retry-After", strconv.FormatInt(max(1, seconds), 10))
-	}
 }
 
 // forwardAuthRoute adds the route and what is said of its parameters and of the headers of its answers.

@@ -166,16 +166,17 @@ func TestRateLimitHeaders(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	for _, c := range []struct {
-		info                 rentroll.RateLimitInfo
-		policy, limit, again string
+		info          rentroll.RateLimitInfo
+		policy, limit string
+		pace          int64
 	}{
-		{rentroll.RateLimitInfo{Limit: 600, Remaining: 12, ResetsAt: now.Add(1500 * time.Millisecond)}, `"key";q=600;w=60`, `"key";r=12;t=2`, ""},
-		{rentroll.RateLimitInfo{Limit: 1, ResetsAt: now.Add(time.Minute)}, `"key";q=1;w=60`, `"key";r=0;t=60`, "60"},
-		{rentroll.RateLimitInfo{Limit: 1, ResetsAt: now.Add(-time.Minute)}, `"key";q=1;w=60`, `"key";r=0;t=0`, "1"},
+		{rentroll.RateLimitInfo{Limit: 600, Remaining: 12, ResetsAt: now.Add(1500 * time.Millisecond)}, `"key";q=600;w=60`, `"key";r=12;t=2`, 1},
+		{rentroll.RateLimitInfo{Limit: 1, ResetsAt: now.Add(time.Minute)}, `"key";q=1;w=60`, `"key";r=0;t=60`, 60},
+		{rentroll.RateLimitInfo{Limit: 7, ResetsAt: now.Add(-time.Minute)}, `"key";q=7;w=60`, `"key";r=0;t=0`, 9},
 	} {
 		h := http.Header{}
 		setRateLimit(h, &c.info, now)
-		if h.Get("RateLimit-Policy") != c.policy || h.Get("RateLimit") != c.limit || h.Get("Retry-After") != c.again {
+		if h.Get("RateLimit-Policy") != c.policy || h.Get("RateLimit") != c.limit || h.Get("Retry-After") != "" || pace(&c.info) != c.pace {
 			t.Errorf("%+v: %v", c.info, h)
 		}
 	}
@@ -192,7 +193,7 @@ func TestDeniedKnowsEveryReason(t *testing.T) {
 		"rate_limited": rentroll.CodeRateLimited, "something new": rentroll.CodeUnauthenticated,
 	} {
 		rec := &probe{header: http.Header{}}
-		err := denied(&exchange{writer: rec}, reason)
+		err := denied(&exchange{writer: rec}, reason, nil)
 		if rentroll.CodeOf(err) != want || rec.header.Get(denialHeader) != reason {
 			t.Errorf("%q: %v", reason, err)
 		}
