@@ -104,15 +104,20 @@ func overHTTP(ctx context.Context, s settings, engine *rentroll.Engine, f *fixtu
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return err
 	}
-	defer os.Remove(script)
+	defer func() { _ = os.Remove(script) }()
 	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in struct{ Secret, Permission string }
+		var in struct {
+			Secret     string `json:"secret"`
+			Permission string `json:"permission"`
+		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Secret == "" {
 			http.Error(w, "no secret", http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(v)
+		if err := json.NewEncoder(w).Encode(v); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
 	})
 	var servers []*http.Server
 	var addresses []string

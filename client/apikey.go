@@ -167,7 +167,16 @@ func (c *Client) RevokeAPIKey(ctx context.Context, tenant string, key rentroll.K
 
 // VerifyAPIKey asks whether a secret is good. An answer that it is not is no error.
 func (c *Client) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*rentroll.Verification, error) {
-	return send[rentroll.Verification](ctx, c, &request{
-		method: http.MethodPost, path: []string{"v1", "api-keys", "verify"}, body: p, repeat: true,
-	})
+	v, _, err := c.verify(ctx, p)
+	return v, err
+}
+
+// verify is VerifyAPIKey, and says when the server answered by its own clock.
+func (c *Client) verify(ctx context.Context, p VerifyAPIKeyParams) (*rentroll.Verification, time.Time, error) {
+	v := &rentroll.Verification{}
+	a, err := c.do(ctx, &request{method: http.MethodPost, path: []string{"v1", "api-keys", "verify"}, body: p, repeat: true}, v)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return v, a.date, nil
 }

@@ -129,6 +129,7 @@ type request struct {
 // answer is what is known of an answer beside its body.
 type answer struct {
 	replayed bool
+	date     time.Time // by the server's clock; zero where it does not say
 }
 
 // do sends a request, as often as needed and allowed, and reads the answer into a value, unless that is nil.
@@ -204,6 +205,7 @@ func (c *Client) try(ctx context.Context, r *request, target string, body []byte
 		return answer{}, lost(err)
 	}
 	a := answer{replayed: res.Header.Get("Idempotency-Replayed") == "true"}
+	a.date, _ = http.ParseTime(res.Header.Get("Date")) // zero where there is none
 	switch {
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return a, refused(res, data)

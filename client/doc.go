@@ -24,4 +24,9 @@
 //
 // A secret is shown in one answer only. If that answer was lost, the repeated CreateAPIKey returns the key without it:
 // revoke that key and make another.
+//
+// # In front of an API
+//
+// [RequireKey] is for programs that are called with tenants' keys themselves: it lets in requests with a good key, and tells
+// the handler whose it is.
 package client

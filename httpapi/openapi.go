@@ -53,6 +53,7 @@ type route struct {
 	located     bool            // the answer says where what was made can be read
 	tagged      bool            // the answer is one object and carries its ETag
 	conditional bool            // honors If-Match
+	relayed     bool            // the request's headers are those of another one: nothing counts but the key, which is what it is about
 	codes       []rentroll.Code // beside those that the fields above give rise to
 }
 
@@ -203,7 +204,11 @@ func (s *server) describe(r route) huma.Operation {
 	}
 	op.Description = strings.Join(text, "\n\n")
 	op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
-	if r.needs == "" {
+	switch {
+	case r.relayed:
+		op.Security = append(op.Security, map[string][]string{}) // the key is no condition of asking
+		op.Middlewares = huma.Middlewares{withoutConditions}
+	case r.needs == "":
 		op.Security = []map[string][]string{{}}
 	}
 	op.Responses["500"] = &huma.Response{} // keeps huma from describing errors of its own form; see document

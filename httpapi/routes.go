@@ -20,6 +20,7 @@ func (s *server) routes() {
 
 	add(s, route{at: "GET /livez", id: "live", does: "Whether the process answers"}, s.live)
 	add(s, route{at: "GET /readyz", id: "ready", does: "Whether the server should get traffic"}, s.ready)
+	s.forwardAuthRoute()
 }
 
 // tenantRoutes are about tenants and plans.

@@ -85,6 +85,7 @@ var samples = []sample{
 	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
+	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key
 }
 
 // fixture is what samples are about: one of each kind of object, for the words in braces.

@@ -86,6 +86,23 @@ func f(err, closeErr, errCommit error, n int, erratum string) {
 }
 `, lines: []int{4, 6, 7}},
 
+	{checker: "SecretCompare", path: "auth.go", src: `package p
+import "bytes"
+func f(secret, other string, k key, hash [32]byte) {
+	_ = secret == other || secret == "" || len(secret) != 3
+	_ = other != k.OperatorSecret
+	_ = hash == k.Hash && hash != [32]byte{}
+	_ = bytes.Equal(hash[:], other)
+	switch secret {
+	case other:
+	}
+	_ = hashSecret(other) == other && subtle.ConstantTimeCompare(hash[:], k.Hash[:]) == 1
+	_ = string(k.secret) == other && k.secretSize == 3
+}
+`, lines: []int{4, 5, 6, 7, 8, 11, 12}},
+	{checker: "SecretCompare", path: "audit.go", src: "package p\nvar a = hash == b.Hash\nvar c = bytes.Equal(secret, d)\nvar e = secret == d\n", lines: []int{4}},
+	{checker: "SecretCompare", path: "auth_test.go", src: "package p\nvar a = hash == b.Hash || secret == x\n"},
+
 	{checker: "Length", src: "package p\nfunc f() {\n" + strings.Repeat("\n", maxFuncLines-2) + "}\n"},
 	{checker: "Length", src: "package p\nfunc f() {\n" + strings.Repeat("\n", maxFuncLines-1) + "}\n", lines: []int{2}},
 	{checker: "Length", src: "package p\n" + strings.Repeat("\n", maxFileLines-1)},

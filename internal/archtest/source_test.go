@@ -82,6 +82,11 @@ var checkers = []checker{
 		checkExportedDoc,
 	},
 	{
+		"SecretCompare",
+		"== ends at the first byte that differs, and its time tells how far a guess was right: use subtle.ConstantTimeCompare of hashes",
+		checkSecretCompare,
+	},
+	{
 		"OptionDoc",
 		"every field of an options struct says its default and why",
 		checkOptionDoc,
