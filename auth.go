@@ -75,11 +75,7 @@ func (s TenantStatus) deadAt(since, now time.Time) bool {
 }
 
 func (e *Engine) authenticateOperator(ctx context.Context, hash [32]byte) (Actor, error) {
-	var k *OperatorKey
-	err := e.view(ctx, func(r Reader) (err error) {
-		k, err = r.OperatorKeyByHash(ctx, hash)
-		return err
-	})
+	k, err := e.operatorKeyOf(ctx, hash)
 	if err != nil {
 		return Actor{}, err
 	}

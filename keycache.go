@@ -46,7 +46,8 @@ const (
 // cachedKey is an API key as it was read, with what a verification needs of its tenant. Only its counters ever change.
 type cachedKey struct {
 	tenant      TenantID
-	key         *APIKey // nil: there is no such key
+	key         *APIKey      // nil: there is no such key
+	operator    *OperatorKey // of an operator key, which has nothing of the rest
 	permissions PermissionSet
 	unreadable  bool // the key has permissions that this program does not know
 
@@ -87,6 +88,8 @@ type keyCache struct {
 	next     *lookup // gathers what is to be looked up next
 	running  bool
 	invented bool // the last query found nothing
+
+	inventedOperator atomic.Bool // nor did the last one for an operator key
 
 	open context.Context // ends when the engine is closed
 	shut context.CancelFunc
@@ -149,7 +152,7 @@ func (k *keyCache) kept(hash [32]byte) *cachedKey {
 func (k *keyCache) keep(hash [32]byte, entry *cachedKey) {
 	switch {
 	case k.known == nil:
-	case entry.key == nil:
+	case entry.key == nil && entry.operator == nil:
 		k.unknown.Set(hash, entry)
 	default:
 		k.known.Set(hash, entry)
@@ -308,6 +311,9 @@ func (b *Batch) invalid() []TenantID {
 			add(ref.TenantID)
 		}
 	}
+	if b.Operators.changed() {
+		add(PlatformID)
+	}
 	for _, id := range b.Accounts.order {
 		was, is := b.Accounts.stored[id], b.Accounts.rows[id]
 		if was != nil && is != nil && was.Generation != is.Generation {
@@ -374,6 +380,9 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 	cache := e.core.keys
 	hash := hashSecret(secret)
 	kept := cache.kept(hash)
+	if kept != nil && kept.tenant == PlatformID {
+		return nil, false, errMalformed // an operator's
+	}
 	if kept != nil && cache.silence() <= staleAfter {
 		e.core.metrics.keyHits.Add(1)
 		return kept, false, nil
@@ -384,6 +393,36 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 		return kept, true, nil
 	}
 	return k, false, err
+}
+
+// operatorKeyOf returns an operator key, from memory or the store; nil where there is none.
+func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey, error) {
+	cache := e.core.keys
+	kept := cache.kept(hash)
+	if kept != nil && cache.silence() <= staleAfter {
+		e.core.metrics.keyHits.Add(1)
+		return kept.operator, nil
+	}
+	if cache.inventedOperator.Load() {
+		if err := cache.pace.Wait(ctx); err != nil {
+			return nil, &Error{Code: CodeUnavailable, Message: "too many operator keys that there are not are being tried", cause: err}
+		}
+	}
+	entry := &cachedKey{tenant: PlatformID, generation: cache.generation(PlatformID).Load(), readAt: systemClock()}
+	cache.queries.Add(1)
+	err := e.view(ctx, func(r Reader) (err error) {
+		entry.operator, err = r.OperatorKeyByHash(ctx, hash)
+		return err
+	})
+	switch {
+	case err == nil:
+		cache.inventedOperator.Store(entry.operator == nil)
+		cache.keep(hash, entry)
+	case kept != nil && ctx.Err() == nil && cache.silence() <= staleAfter+e.core.opts.StaleFor:
+		e.core.metrics.keyStale.Add(1)
+		return kept.operator, nil
+	}
+	return entry.operator, err
 }
 
 // lookUp asks the store for a key.

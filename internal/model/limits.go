@@ -7,7 +7,7 @@ import (
 	"github.com/rentroll/rentroll/quota"
 )
 
-// quotas in the order in which they are listed.
+// quotas of which use is counted, in the order in which they are listed.
 var quotas = []quota.Name{
 	quota.Workers, quota.RunsPerDay, quota.ConcurrentRuns, quota.TokensPerMonth, quota.APIKeys,
 }

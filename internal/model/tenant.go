@@ -160,7 +160,7 @@ func (t *tenant) view(w *World, now time.Time) *TenantView {
 	if v.Metadata == nil {
 		v.Metadata = map[string]string{}
 	}
-	for _, name := range quotas {
+	for _, name := range append([]quota.Name{quota.RequestsPerMinute}, quotas...) {
 		v.Limits[name] = nil
 		if l := w.limit(t, name, t.clock(now)); !l.Unlimited {
 			v.Limits[name] = &l.Max

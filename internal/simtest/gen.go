@@ -230,7 +230,7 @@ func (g *generator) limits(overrides bool) quota.Limits {
 		quota.Workers: 4, quota.RunsPerDay: 12, quota.ConcurrentRuns: 5, quota.TokensPerMonth: 3000, quota.APIKeys: 5,
 	}
 	for _, d := range quota.Definitions() {
-		if g.chance(40) {
+		if d.Span == quota.Rate || g.chance(40) { // a rate is no count, and goes by the time of this machine
 			continue
 		}
 		l := quota.Of(1 + g.Int64N(largest[d.Name]))
