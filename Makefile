@@ -47,7 +47,7 @@ cluster: ## Start two servers on one PostgreSQL behind nginx, from locally insta
 .PHONY: test
 test: ## The everyday tests, under three minutes, without cgo
 	@.ci/postgres
-	CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
+	CGO_ENABLED=0 $(GO) test -p 3 $(TESTFLAGS) ./... # many of them wait for other programs
 
 .PHONY: race
 race: ## The tests under the race detector (needs a C compiler)

@@ -88,7 +88,8 @@ func (e *Engine) authenticateOperator(ctx context.Context, hash [32]byte) (Actor
 // VerifyAPIKey answers whether a secret is good, and for what. Operators may ask about every key; an API key needs
 // key:verify and learns of its own tenant's keys only, others' are not_found. A verification counts as a use of the key.
 func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verification, error) {
-	if err := e.may(e.actor.TenantID, PermKeyVerify); err != nil {
+	asked := e.now()
+	if err := e.actor.may(e.actor.TenantID, PermKeyVerify, asked); err != nil {
 		return nil, err
 	}
 	var bad problems
@@ -113,7 +114,7 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	case k.key == nil || !e.actor.privileged() && k.tenant != e.actor.TenantID:
 		return &Verification{Code: NullString(CodeNotFound)}, nil
 	}
-	now := k.clock(e.now())
+	now := k.clock(asked)
 	v := &Verification{
 		TenantID: k.tenant, TenantStatus: NullString(k.status), APIKeyID: k.key.ID, Plan: NullString(k.plan),
 		Permissions: k.key.Permissions, AllowedWorkers: k.key.AllowedWorkers, Code: k.verdict(p, now), Stale: stale,

@@ -60,6 +60,7 @@ type cachedKey struct {
 	generation uint64    // of the tenant, when this was read
 	readAt     time.Time // of the process
 
+	rate   atomic.Pointer[tenantRate]
 	uses   atomic.Int64 // that are not counted yet
 	usedAt atomic.Int64 // microseconds since 1970
 }

@@ -87,10 +87,29 @@ func (c *core) rates(k *cachedKey, now time.Time) (list []RateLimit, refused boo
 	if refused {
 		return list, true
 	}
-	if limit := quota.Effective(c.plans.snapshot()[k.plan].limits(), k.overrides, quota.RequestsPerMinute, now); !limit.Unlimited && !limit.IsSoft() {
+	if limit := k.tenantRate(c.plans.plans.Load(), now); !limit.Unlimited && !limit.IsSoft() {
 		count(limiterOf(c.limiters.tenants, k.tenant), ScopeTenant, limit.Max)
 	}
 	return list, refused
+}
+
+// tenantRate is the limit of requests a minute of a key's tenant. It is worked out once for each state of the plans, but
+// for overrides that end.
+func (k *cachedKey) tenantRate(plans *map[string]*Plan, now time.Time) quota.Limit {
+	if r := k.rate.Load(); r != nil && r.plans == plans {
+		return r.limit
+	}
+	limit := quota.Effective((*plans)[k.plan].limits(), k.overrides, quota.RequestsPerMinute, now)
+	if k.overrides[quota.RequestsPerMinute].Until.IsZero() {
+		k.rate.Store(&tenantRate{plans, limit})
+	}
+	return limit
+}
+
+// tenantRate is a limit as one state of the plans has it.
+type tenantRate struct {
+	plans *map[string]*Plan
+	limit quota.Limit
 }
 
 // info is how a verification tells of the rate limits: the one that leaves the least.
