@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,10 @@ type RequireKeyOptions struct {
 	// what it does not have it can't log or send on.
 	KeepKey bool
 
+	// Address says where a request came from, for keys that are restricted to networks. nil is the address of the
+	// connection; behind a proxy that is the proxy's, and only who runs it knows which header to believe.
+	Address func(r *http.Request) netip.Addr
+
 	// Refuse answers a request that may not pass. Status is 401, 403, 429 or 503, and unwrapping shows what kept the
 	// answer away, where something did. Headers like WWW-Authenticate and Retry-After are set already. nil writes
 	// application/problem+json.
@@ -67,6 +72,9 @@ func RequireKey(c *Client, options *RequireKeyOptions) func(http.Handler) http.H
 	}
 	if o.CacheSize <= 0 {
 		o.CacheSize = defaultCacheSize
+	}
+	if o.Address == nil {
+		o.Address = peer
 	}
 	if o.Refuse == nil {
 		o.Refuse = writeProblem
@@ -126,12 +134,15 @@ func (g *gate) verify(w http.ResponseWriter, r *http.Request) (*rentroll.Verific
 		v := &rentroll.Verification{Code: rentroll.NullString(reason)}
 		return v, v.Err()
 	}
-	if v := g.passed.get(secret); v != nil {
+	from := g.opts.Address(r)
+	if v := g.passed.get(secret, from); v != nil {
 		return v, nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), g.opts.Timeout)
 	defer cancel()
-	v, date, err := g.client.verify(ctx, VerifyAPIKeyParams{Secret: secret, Permission: g.opts.Permission, WorkerID: g.opts.WorkerID})
+	v, date, err := g.client.verify(ctx, VerifyAPIKeyParams{
+		Secret: secret, Permission: g.opts.Permission, WorkerID: g.opts.WorkerID, IP: from,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +153,18 @@ func (g *gate) verify(w http.ResponseWriter, r *http.Request) (*rentroll.Verific
 		return v, err
 	}
 	if v.RateLimit == nil && !v.Stale {
-		g.passed.put(secret, v)
+		g.passed.put(secret, from, v)
 	}
 	return v, nil
+}
+
+// peer is the address at the other end of a request's connection.
+func peer(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
 }
 
 // presented returns the one key of a request, or why there is none.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -301,6 +302,29 @@ func TestRequireKeyRemembers(t *testing.T) {
 		check("revoked, forgotten", unasked, kept, 401)
 		check("revoked, asked about once more", unasked, kept, 401)
 	})
+}
+
+// TestRequireKeyFromNetworks: a key that is restricted to networks passes from there only, also where it was remembered.
+func TestRequireKeyFromNetworks(t *testing.T) {
+	c := connect(t, serve(t), operatorSecret, nil)
+	newTenant(t, c, "acme")
+	here, _ := newKey(t, c, "acme", client.CreateAPIKeyParams{AllowedIPs: []string{"127.0.0.0/8", "::1"}})
+	elsewhere, _ := newKey(t, c, "acme", client.CreateAPIKeyParams{AllowedIPs: []string{"192.0.2.0/24"}})
+	g := guard(t, c, nil)
+	if res, body := g.send("X-Api-Key", here); res.StatusCode != http.StatusOK {
+		t.Errorf("status %d: %s", res.StatusCode, body)
+	}
+	g.refused(401, rentroll.CodeUnauthenticated, "ip_not_allowed", "X-Api-Key", elsewhere)
+
+	remembers := guard(t, c, &client.RequireKeyOptions{CacheFor: time.Hour, Address: func(r *http.Request) netip.Addr {
+		return netip.MustParseAddr(r.Header.Get("From"))
+	}})
+	for range 2 {
+		if res, body := remembers.send("X-Api-Key", elsewhere, "From", "192.0.2.7"); res.StatusCode != http.StatusOK {
+			t.Errorf("status %d: %s", res.StatusCode, body)
+		}
+		remembers.refused(401, rentroll.CodeUnauthenticated, "ip_not_allowed", "X-Api-Key", elsewhere, "From", "192.0.3.7")
+	}
 }
 
 // TestRequireKeyUnderLoad sends requests of many callers at once: each is told apart.

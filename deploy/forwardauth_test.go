@@ -26,9 +26,6 @@ import (
 
 const operatorSecret = "the operator key of the proxies' tests"
 
-// limitedKey is a key that the front answers for by itself, as a server does for one that has used up its rate limit.
-const limitedKey = "a key beyond its rate limit"
-
 // front is an API behind a proxy that asks a Rentroll server.
 type front struct {
 	t        testing.TB
@@ -38,8 +35,8 @@ type front struct {
 	reached  atomic.Int64 // requests that came through to the API
 	tenant   rentroll.TenantID
 
-	good, narrow, revoked, suspended string // keys
-	goodID                           rentroll.KeyID
+	good, narrow, revoked, suspended, limited string // keys
+	goodID                                    rentroll.KeyID
 }
 
 // seen is what the API tells of a request that it got.
@@ -86,26 +83,14 @@ func newFront(t testing.TB, start func(testing.TB, *strings.Replacer) *proxy) *f
 	return f
 }
 
-// before stands before a server: it looks at what proxies ask, and answers for the key that has used up its rate limit.
+// before stands before a server and looks at what proxies ask.
 func (f *front) before(server http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if from := r.Header.Values("X-Forwarded-For"); strings.HasSuffix(r.URL.Path, "/forward-auth") &&
 			(r.Header["Cookie"] != nil || r.ContentLength != 0 || !slices.Equal(from, []string{"127.0.0.1"})) {
 			f.t.Errorf("a question says too much, or not from where: %v, %d bytes", r.Header, r.ContentLength)
 		}
-		if r.Header.Get("X-API-Key") != limitedKey {
-			server.ServeHTTP(w, r)
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "application/problem+json")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Rentroll-Denial", "rate_limited")
-		h.Set("RateLimit-Policy", `"key";q=60;w=60`)
-		h.Set("RateLimit", `"key";r=0;t=7`)
-		h.Set("Retry-After", "7")
-		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = io.WriteString(w, `{"title":"Rate limited","status":429,"code":"rate_limited"}`)
+		server.ServeHTTP(w, r)
 	})
 }
 
@@ -155,6 +140,14 @@ func (f *front) makeKeys() {
 	f.revoked, revoked = key("acme", "*")
 	if _, err := f.operator.RevokeAPIKey(ctx, "acme", revoked, "test"); err != nil {
 		f.t.Fatal(err)
+	}
+	made, err := f.operator.CreateAPIKey(ctx, "acme", client.CreateAPIKeyParams{Name: "k", RateLimitRPM: new(int64(1))})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.limited = string(made.Secret)
+	if v, err := f.operator.VerifyAPIKey(ctx, client.VerifyAPIKeyParams{Secret: f.limited}); err != nil || !v.Valid { // its one of this minute
+		f.t.Fatal(v, err)
 	}
 	if _, err := f.operator.Suspend(ctx, "gone", "test"); err != nil {
 		f.t.Fatal(err)
@@ -271,7 +264,7 @@ func (f *front) refusals() map[string]struct {
 	return map[string]r{
 		"": {401, "unauthenticated"}, "x": {401, "unauthenticated"}, f.good + "x": {401, "unauthenticated"}, f.revoked: {401, "unauthenticated"},
 		operatorSecret: {401, "unauthenticated"}, f.suspended: {403, "tenant_suspended"}, f.narrow: {403, "forbidden"},
-		limitedKey: {429, "rate_limited"},
+		f.limited: {429, "rate_limited"},
 	}
 }
 
@@ -287,8 +280,8 @@ func TestForwardAuthStops(t *testing.T) {
 			g := f.send(http.MethodPost, "/orders", "x", header)
 			g.check(t, want.status, want.code)
 			if want.status == http.StatusTooManyRequests {
-				for name, value := range map[string]string{"Retry-After": "7", "RateLimit": `"key";r=0;t=7`, "RateLimit-Policy": `"key";q=60;w=60`} {
-					if have := g.header.Values(name); !slices.Equal(have, []string{value}) {
+				for name, value := range map[string]string{"Retry-After": "60", "RateLimit": `"key";r=0;t=`, "RateLimit-Policy": `"key";q=1;w=60`} {
+					if have := g.header.Values(name); len(have) != 1 || !strings.HasPrefix(have[0], value) {
 						t.Errorf("%s is %q, want %q", name, have, value)
 					}
 				}
