@@ -219,9 +219,9 @@ func (k *keyCache) run() {
 	for {
 		k.mu.Lock()
 		k.running = k.next != nil
-		invented := k.invented
+		running, invented := k.running, k.invented
 		k.mu.Unlock()
-		if !k.running {
+		if !running {
 			return
 		}
 		var err error
