@@ -170,13 +170,16 @@ func (f *filler) knock(ctx context.Context, r *resident) error {
 	return nil
 }
 
-// shown waits until a tenant's denials can be read: the engine writes them a moment later.
+// lastDenials is how often a tenant that has used up the day's runs is denied one more.
+const lastDenials = 9
+
+// shown waits until all of these can be read: the engine writes them a moment later.
 func (f *filler) shown(ctx context.Context, r *resident) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		found, err := f.engine.ListDenials(ctx, rentroll.ListDenialsParams{TenantID: r.id})
-		if err != nil || len(found.Items) > 0 {
+		if err != nil || len(found.Items) >= lastDenials {
 			return err
 		}
 		select {
@@ -234,9 +237,9 @@ func (f *filler) useUp(ctx context.Context, r *resident) error {
 	if use.PeriodStart.After(from) {
 		from = *use.PeriodStart
 	}
-	const denials, together = 9, 4 // the plan has five slots
+	const together = 4 // the plan has five slots
 	left := int(*use.Remaining)
-	gap := f.until.Sub(from) / time.Duration(left/together+denials+2)
+	gap := f.until.Sub(from) / time.Duration(left/together+lastDenials+2)
 	at := from
 	for left > 0 {
 		var jobs []*job
@@ -252,7 +255,7 @@ func (f *filler) useUp(ctx context.Context, r *resident) error {
 		}
 		at = at.Add(gap)
 	}
-	for range denials {
+	for range lastDenials {
 		f.move(at)
 		if err := f.admit(ctx, []*job{draw(f.rng, r, keyProduction)}); err != nil {
 			return err
