@@ -26,6 +26,7 @@ const (
 	defaultCachedKeys = 100_000
 	unknownKeys       = 10_000 // secrets of which it is kept that there is no such key
 	unknownFor        = time.Second
+	knownFor          = time.Minute // after which a key is read again, should somebody have changed its row by hand
 
 	invalidationInterval = 250 * time.Millisecond
 	invalidationTimeout  = 5 * time.Second
@@ -129,24 +130,27 @@ func (k *keyCache) forgetAll() {
 }
 
 // silence is for how long nothing has been learnt of others' changes.
-func (k *keyCache) silence() time.Duration {
-	return systemClock().Sub(k.start) - time.Duration(k.learnt.Load())
+func (k *keyCache) silence(at time.Time) time.Duration {
+	return at.Sub(k.start) - time.Duration(k.learnt.Load())
 }
 
-// kept returns what is kept of a secret; nil where there is nothing, or something has changed since.
-func (k *keyCache) kept(hash [32]byte) *cachedKey {
+// kept returns what is kept of a secret; nil where there is nothing, or something has changed since. sure says that it
+// can be relied on.
+func (k *keyCache) kept(hash [32]byte) (entry *cachedKey, sure bool) {
 	if k.known == nil {
-		return nil
+		return nil, false
 	}
 	entry, ok := k.known.GetIfPresent(hash)
+	most := knownFor
 	if !ok {
 		entry, ok = k.unknown.GetIfPresent(hash)
-		ok = ok && systemClock().Sub(entry.readAt) < unknownFor
+		most = unknownFor
 	}
 	if !ok || entry.generation != k.generation(entry.tenant).Load() {
-		return nil
+		return nil, false
 	}
-	return entry
+	at := systemClock()
+	return entry, at.Sub(entry.readAt) < most && k.silence(at) <= staleAfter
 }
 
 // keep takes what was read.
@@ -380,16 +384,16 @@ func (c *core) watchChanges() {
 func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale bool, err error) {
 	cache := e.core.keys
 	hash := hashSecret(secret)
-	kept := cache.kept(hash)
+	kept, sure := cache.kept(hash)
 	if kept != nil && kept.tenant == PlatformID {
 		return nil, false, errMalformed // an operator's
 	}
-	if kept != nil && cache.silence() <= staleAfter {
+	if sure {
 		e.core.metrics.keyHits.Add(1)
 		return kept, false, nil
 	}
 	k, err = e.lookUp(ctx, secret, hash)
-	if err != nil && kept != nil && ctx.Err() == nil && cache.silence() <= staleAfter+e.core.opts.StaleFor {
+	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
 		e.core.metrics.keyStale.Add(1)
 		return kept, true, nil
 	}
@@ -399,8 +403,8 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 // operatorKeyOf returns an operator key, from memory or the store; nil where there is none.
 func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey, error) {
 	cache := e.core.keys
-	kept := cache.kept(hash)
-	if kept != nil && cache.silence() <= staleAfter {
+	kept, sure := cache.kept(hash)
+	if sure {
 		e.core.metrics.keyHits.Add(1)
 		return kept.operator, nil
 	}
@@ -419,7 +423,7 @@ func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey
 	case err == nil:
 		cache.inventedOperator.Store(entry.operator == nil)
 		cache.keep(hash, entry)
-	case kept != nil && ctx.Err() == nil && cache.silence() <= staleAfter+e.core.opts.StaleFor:
+	case kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor:
 		e.core.metrics.keyStale.Add(1)
 		return kept.operator, nil
 	}

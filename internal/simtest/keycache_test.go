@@ -105,6 +105,13 @@ func TestKeysAreKept(t *testing.T) {
 		if n := r.finds.Load() - before; n != 0 {
 			t.Errorf("a key that is kept was read %d times", n)
 		}
+		time.Sleep(time.Minute)
+		for range 10 {
+			r.is(r.secret, "")
+		}
+		if n := r.finds.Load() - before; n != 1 && n != 2 { // its own making may come back to it once
+			t.Errorf("after a minute a key was read %d times", n)
+		}
 		for name, change := range map[string]struct {
 			do, undo func() error
 			want     string
