@@ -73,6 +73,7 @@ var parameters = map[string]struct {
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
 	"auditAfter":        {201, []any{whose{}, 100, 201}},
 	"listDenials":       {201, []any{whose{}, last, 201}},
+	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
 
 	"listOperatorKeys":       {20, []any{last, 21}},

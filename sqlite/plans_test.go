@@ -37,7 +37,7 @@ var (
 	}
 
 	// platform are the tables that belong to no tenant.
-	platform = []string{"plans", "directory", "users", "operator_keys", "batches"}
+	platform = []string{"plans", "directory", "users", "operator_keys", "batches", "sessions"}
 )
 
 var (

@@ -30,6 +30,8 @@ func engineTests() []test {
 		{"ManyTenants", engineManyTenants},
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
+		{"Sessions", engineSessions},
+		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
 	}
