@@ -40,6 +40,8 @@ type core struct {
 	stats    statistics
 	metrics  metrics
 
+	standings standings
+
 	random     sync.Mutex // guards opts.Random
 	stop       chan struct{}
 	background sync.WaitGroup // the sweeper and the writer of statistics
@@ -104,6 +106,7 @@ func (e *Engine) Close() error {
 	e.core.closed.Do(func() {
 		close(e.core.stop)
 		e.core.keys.close()
+		e.core.standings.close()
 		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()

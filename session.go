@@ -12,9 +12,9 @@ type Session struct {
 	APIKeyID      KeyID         // the API key
 	OperatorKeyID OperatorKeyID // the operator key; zero for one of the configuration
 	CreatedAt     time.Time
-	SeenAt        time.Time     // when it was last used, to the minute
-	ExpiresAt     time.Time     // unless it is used before
-	EndsAt        time.Time     // however much it is used
+	SeenAt        time.Time // when it was last used, to the minute
+	ExpiresAt     time.Time // unless it is used before
+	EndsAt        time.Time // however much it is used
 
 	// Hash is the SHA-256 of the token.
 	Hash [32]byte

@@ -30,6 +30,7 @@ func engineTests() []test {
 		{"ManyTenants", engineManyTenants},
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
+		{"Standings", engineStandings},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},

@@ -143,6 +143,6 @@ func engineSessionsDie(s *scene) {
 	g.actor(true)
 	_, brief := newKey()
 	g = h.guest(rentroll.SignInParams{Secret: brief, Idle: 48 * time.Hour})
-	h.pass(24 * time.Hour)
+	h.pass(25 * time.Hour)
 	g.isOut("its key has expired")
 }

@@ -6,7 +6,7 @@ import "maps"
 func Statements() map[string]*Stmt {
 	all := map[string]*Stmt{
 		"addBatch": addBatch, "nameBatch": nameBatch, "findBatch": findBatch, "removeBatches": removeBatches,
-		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants,
+		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants, "listAccounts": listAccounts,
 		"userByEmail": userByEmail, "listUsers": listUsers, "listUsersByEmail": listUsersByEmail,
 		"listMembers": listMembers, "membershipsOfUser": membershipsOfUser,
 		"keysByHash": keysByHash, "findHash": findHash, "hasDirectory": hasDirectory, "overdueKeys": overdueKeys,
