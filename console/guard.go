@@ -51,7 +51,7 @@ func (c *Console) knowsHost(host string) bool {
 func refuseHost(w http.ResponseWriter, host string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusMisdirectedRequest)
-	_, _ = fmt.Fprintf(w, "The console does not know the name %q. If it is this server's, start it with --console-hosts and that name.\n", host)
+	_, _ = fmt.Fprintf(w, "The console does not know the name %q. If it is this server's, start it with --console-hosts and that name.\n", host) //nolint:gosec // plain text
 }
 
 // Forms repeat a token that only the console's own pages know. It follows from the session's, and is masked so that no two
