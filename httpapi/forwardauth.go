@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/rentroll/rentroll"
 )
@@ -55,9 +54,7 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	if err != nil {
 		return nothing{}, err
 	}
-	if !v.APIKeyID.IsZero() {
-		x.caller = v.APIKeyID.String()
-	}
+	x.asker = v.APIKeyID
 	h := x.writer.Header()
 	if v.RateLimit != nil {
 		setRateLimit(h, v.RateLimit, s.engine.Now())
@@ -70,17 +67,6 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	h.Set(planHeader, string(v.Plan))
 	h.Set(permissionsHeader, strings.Join(v.Permissions, " "))
 	return nothing{}, nil
-}
-
-// withoutConditions takes the conditions out of a request that was meant for somebody else.
-func withoutConditions(ctx huma.Context, next func(huma.Context)) {
-	r, _ := humago.Unwrap(ctx)
-	for name := range r.Header {
-		if strings.HasPrefix(name, "If-") {
-			delete(r.Header, name)
-		}
-	}
-	next(ctx)
 }
 
 // denied refuses a request for a reason, which is the code of a verification or "missing". It is told in a header, too,

@@ -24,8 +24,9 @@ type server struct {
 	opts    Options
 	mux     *http.ServeMux
 	api     huma.API
-	added   []route // in the order of the list
-	spec    []byte  // the OpenAPI document
+	added   []route                   // in the order of the list
+	direct  map[endpoint]http.Handler // those whose path is always the same
+	spec    []byte                    // the OpenAPI document
 	metrics *metrics
 }
 
@@ -36,7 +37,7 @@ func New(engine *rentroll.Engine, options *Options) http.Handler {
 }
 
 func newServer(engine *rentroll.Engine, options *Options) *server {
-	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux()}
+	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux(), direct: map[endpoint]http.Handler{}}
 	if s.opts.Ready == nil {
 		s.opts.Ready = engine.Ready
 	}
@@ -47,14 +48,16 @@ func newServer(engine *rentroll.Engine, options *Options) *server {
 	return s
 }
 
-// exchange is what is noted of one request while it is answered.
+// exchange is what is noted of one request while it is answered. It is the request's context, too.
 type exchange struct {
+	patience
+
 	id      string    // of the request
 	began   time.Time // by the engine's clock
 	request *http.Request
-	writer  http.ResponseWriter
+	writer  recorder
 	engine  *rentroll.Engine // acts for the caller, once it is known
-	caller  string           // as the audit knows it
+	asker   rentroll.KeyID   // whom the log names where there is no engine for the caller
 	forUser string           // whom an operator acts for, once that is known; "" for nobody
 	code    rentroll.Code    // of the problem that is the answer
 	err     error            // why the server failed
@@ -62,7 +65,18 @@ type exchange struct {
 
 type exchangeKey struct{}
 
+// Value finds the exchange itself, too.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.patience.Value(key)
+}
+
 func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.(*exchange); ok {
+		return x
+	}
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if !ok {
 		panic("httpapi: a request that did not come through the server")
@@ -70,32 +84,46 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
+// caller is how the log names who calls, as the audit does; "" for nobody that is known.
+func (x *exchange) caller() string {
+	if x.engine != nil {
+		return x.engine.Actor().String()
+	}
+	return x.asker.String()
+}
+
+// What every answer says. The slices are shared by all answers: their capacity is their length, so that nobody adds to them.
+var (
+	noSniff    = []string{"nosniff"}
+	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noReferrer = []string{"no-referrer"}
+	noStore    = []string{"no-store"}
+)
+
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{id: requestID(r), began: s.engine.Now()}
-	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), s.opts.Timeout)
-	defer cancel()
-	r = r.WithContext(ctx)
-	rec := &recorder{ResponseWriter: w}
-	x.request, x.writer = r, rec
+	x := &exchange{patience: patience{Context: r.Context(), long: s.opts.Timeout}, id: requestID(r), began: s.engine.Now()}
+	defer x.end()
+	r = r.WithContext(x)
+	x.request, x.writer.ResponseWriter = r, w
 
 	h := w.Header()
-	h.Set(requestIDHeader, x.id)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	h[requestIDHeader] = []string{x.id}
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Security-Policy"] = noContent
+	h["Referrer-Policy"] = noReferrer
 	if strings.HasPrefix(r.URL.Path, "/v1/") {
-		h.Set("Cache-Control", "no-store")
+		h["Cache-Control"] = noStore
 	}
 
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	defer s.finish(rec, r)
-	s.route(rec, r)
+	defer s.finish(x)
+	s.route(&x.writer, r)
 }
 
 // finish answers where a panic has kept anybody else from it, and notes how the request went.
-func (s *server) finish(w *recorder, r *http.Request) {
-	x := exchangeOf(r.Context())
+func (s *server) finish(x *exchange) {
+	w, r := &x.writer, x.request
 	if v := recover(); v != nil {
 		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(v)
@@ -124,12 +152,15 @@ func (s *server) log(r *http.Request, x *exchange, route string, status int, dur
 	case !strings.HasPrefix(route, "/v1/"):
 		level = slog.LevelDebug // probes and scrapes come every few seconds
 	}
+	if !s.opts.Logger.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("route", route), slog.Int("status", status),
 		slog.Duration("duration", duration), slog.String("request_id", x.id),
 	}
-	if x.caller != "" {
-		attrs = append(attrs, slog.String("actor", x.caller))
+	if caller := x.caller(); caller != "" {
+		attrs = append(attrs, slog.String("actor", caller))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", string(x.code)))
