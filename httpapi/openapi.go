@@ -96,7 +96,7 @@ func (r route) mediaTypes() []string {
 	if r.patch {
 		return []string{jsonType, mergePatchType}
 	}
-	return []string{jsonType}
+	return jsonContent
 }
 
 // refusals are the codes that an operation may answer with, in the order of the list of codes.
