@@ -66,27 +66,27 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 
 // credential returns the one secret of a request; "" is none, which is good for nobody.
 func credential(h http.Header) (string, error) {
-	secret, given := "", false
+	var space [2]string // keeps the usual one off the heap
+	found := space[:0]
 	for _, value := range h["Authorization"] {
-		scheme, bearer, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if bearer = strings.TrimSpace(bearer); !strings.EqualFold(scheme, "Bearer") {
-			bearer = "" // some other scheme is a credential too, if one that lets nobody in
+		scheme, secret, _ := strings.Cut(strings.TrimSpace(value), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			secret = "" // some other scheme is a credential too, if one that lets nobody in
 		}
-		if given && bearer != secret {
-			return "", errTwoCredentials
-		}
-		secret, given = bearer, true
+		found = append(found, strings.TrimSpace(secret))
 	}
-	for _, value := range h["X-Api-Key"] {
-		if given && value != secret {
-			return "", errTwoCredentials
-		}
-		secret, given = value, true
+	found = append(found, h["X-Api-Key"]...)
+	slices.Sort(found)
+	found = slices.Compact(found)
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	default:
+		return "", malformed("the request has two different credentials")
 	}
-	return secret, nil
 }
-
-var errTwoCredentials = malformed("the request has two different credentials")
 
 // userHeader names the user for whom the holder of an operator key acts.
 const userHeader = "Rentroll-User"

@@ -53,11 +53,11 @@ func newEdge(t testing.TB) *edge {
 	return e
 }
 
-// exchangeOnce is one request, made anew for each turn as a connection would, and an answer that is thrown away.
+// serve measures one request, made anew for each turn as a connection would, and an answer that is thrown away.
 func (e *edge) serve(b *testing.B, handler http.Handler, method, target, body string, header http.Header, status int) {
 	b.Helper()
 	b.ReportAllocs()
-	made, err := http.NewRequest(method, target, nil)
+	made, err := http.NewRequest(method, target, http.NoBody)
 	if err != nil {
 		b.Fatal(err)
 	}

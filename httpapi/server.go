@@ -2,15 +2,17 @@ package httpapi
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,6 +30,7 @@ type server struct {
 	direct  map[endpoint]http.Handler // those whose path is always the same
 	spec    []byte                    // the OpenAPI document
 	metrics *metrics
+	names   *names // of requests
 }
 
 // New returns the HTTP API of an engine. nil options are fine. The engine stays the caller's to close, after the last
@@ -37,7 +40,7 @@ func New(engine *rentroll.Engine, options *Options) http.Handler {
 }
 
 func newServer(engine *rentroll.Engine, options *Options) *server {
-	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux(), direct: map[endpoint]http.Handler{}}
+	s := &server{engine: engine, opts: options.withDefaults(), mux: http.NewServeMux(), direct: map[endpoint]http.Handler{}, names: newNames()}
 	if s.opts.Ready == nil {
 		s.opts.Ready = engine.Ready
 	}
@@ -100,8 +103,15 @@ var (
 	noStore    = []string{"no-store"}
 )
 
+// withoutBody takes back what is said of bodies, in an answer that has none.
+func withoutBody(h http.Header) {
+	delete(h, "X-Content-Type-Options")
+	delete(h, "Content-Security-Policy")
+	delete(h, "Referrer-Policy")
+}
+
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{patience: patience{Context: r.Context(), long: s.opts.Timeout}, id: requestID(r), began: s.engine.Now()}
+	x := &exchange{patience: patience{Context: r.Context(), long: s.opts.Timeout}, id: s.requestID(r), began: s.engine.Now()}
 	defer x.end()
 	r = r.WithContext(x)
 	x.request, x.writer.ResponseWriter = r, w
@@ -200,30 +210,53 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 const requestIDHeader = "X-Request-Id"
 
 // requestID takes the caller's name for the request where it can safely stand in a log, else makes one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get(requestIDHeader)
-	if len(id) == 0 || len(id) > 128 {
-		return newRequestID()
+func (s *server) requestID(r *http.Request) string {
+	given := r.Header[requestIDHeader]
+	if len(given) == 0 || len(given[0]) == 0 || len(given[0]) > 128 {
+		return s.names.next()
 	}
+	id := given[0]
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] > '~' {
-			return newRequestID()
+			return s.names.next()
 		}
 	}
 	return id
 }
 
-// newRequestID returns a text that is no other request's. Nobody gains by guessing it, so the random numbers need not be
-// good for secrets.
-func newRequestID() string {
-	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var text [24]byte
-	high, low := rand.Uint64(), rand.Uint64() //nolint:gosec // as it says
-	for i := range len(text) / 2 {
-		text[i], text[len(text)/2+i] = digits[high&31], digits[low&31]
-		high, low = high>>5, low>>5
+// names makes texts that no other request on any server has: 64 random bits that are the server's, and a number that is
+// the request's, scattered, so that nobody can count the requests of others.
+type names struct {
+	server string
+	last   atomic.Uint64
+}
+
+const nameDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+func newNames() *names {
+	var seed [16]byte
+	_, _ = rand.Read(seed[:]) // it never fails
+	n := &names{server: string(appendName(nil, binary.BigEndian.Uint64(seed[:])))}
+	n.last.Store(binary.BigEndian.Uint64(seed[8:]))
+	return n
+}
+
+func (n *names) next() string {
+	// The mixer of SplitMix64 (Steele, Lea, Flood 2014): each number becomes another one, no two the same.
+	x := n.last.Add(0x9e3779b97f4a7c15)
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	var space [32]byte
+	return string(appendName(append(space[:0], n.server...), x^x>>31))
+}
+
+// appendName appends a number as 13 digits.
+func appendName(b []byte, x uint64) []byte {
+	for range 13 {
+		b = append(b, nameDigits[x&31])
+		x >>= 5
 	}
-	return string(text[:])
+	return b
 }
 
 // recorder notes the status of an answer.

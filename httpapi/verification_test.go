@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,7 +48,7 @@ func TestVerificationsAreWrittenAsAnEncoderWould(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(got) != string(want) {
+		if !bytes.Equal(got, want) {
 			t.Errorf("by hand\n%s\nby an encoder\n%s", got, want)
 		}
 	})
@@ -137,4 +139,29 @@ func TestDirectRoutes(t *testing.T) {
 			t.Errorf("%T is read directly: its rules would be lost", params)
 		}
 	}
+}
+
+// TestNamesOfRequestsDiffer draws names on several servers at once.
+func TestNamesOfRequestsDiffer(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	seen := map[string]bool{}
+	for range 4 {
+		n := newNames()
+		for range 2 {
+			wait.Go(func() {
+				for range 5000 {
+					name := n.next()
+					mu.Lock()
+					if len(name) != 26 || seen[name] {
+						t.Errorf("the name %q is no name, or there twice", name)
+					}
+					seen[name] = true
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wait.Wait()
 }
