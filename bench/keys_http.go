@@ -149,17 +149,17 @@ func besideBare(ctx context.Context, s settings, ours, bare http.Handler, q ques
 	}
 	defer func() { _ = os.Remove(path) }()
 	var addresses [2]string
+	var stop [2]func()
 	for i, handler := range []http.Handler{ours, bare} {
-		address, stop, err := listen(ctx, handler)
-		if err != nil {
+		if addresses[i], stop[i], err = listen(ctx, handler); err != nil {
 			return err
 		}
-		defer stop()
-		if err := q.ask(ctx, address); err != nil {
+		if err := q.ask(ctx, addresses[i]); err != nil {
 			return err
 		}
-		addresses[i] = address
 	}
+	defer stop[0]()
+	defer stop[1]()
 	var c wireComparison
 	for round := range s.rounds + 1 {
 		var rates [2]float64
