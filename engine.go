@@ -40,7 +40,8 @@ type core struct {
 	stats    statistics
 	metrics  metrics
 
-	standings standings
+	standings   standings
+	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
 
 	random     sync.Mutex // guards opts.Random
 	stop       chan struct{}
@@ -56,6 +57,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	}
 	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
 	c.keys, c.limiters = newKeyCache(store, opts.CachedKeys), newLimiters()
+	c.ownOperator = hashSecret(opts.OperatorSecret)
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)

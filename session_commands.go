@@ -110,8 +110,7 @@ func (e *Engine) sessionActor(ctx context.Context, s *Session, from netip.Addr) 
 	case !s.OperatorKeyID.IsZero():
 		return e.authenticateOperator(ctx, s.KeyHash)
 	}
-	own := hashSecret(e.core.opts.OperatorSecret)
-	if e.core.opts.OperatorSecret == "" || subtle.ConstantTimeCompare(own[:], s.KeyHash[:]) != 1 {
+	if own := &e.core.ownOperator; e.core.opts.OperatorSecret == "" || subtle.ConstantTimeCompare(own[:], s.KeyHash[:]) != 1 {
 		return Actor{}, errUnauthenticated
 	}
 	return Actor{Kind: ActorOperator}, nil
