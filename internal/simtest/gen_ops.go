@@ -17,6 +17,7 @@ func (g *generator) operation() op {
 		{26, g.admission},
 		{13, g.completion},
 		{15, g.onRun},
+		{6, g.retry},
 		{16, g.usage},
 		{4, g.increment},
 		{4, g.sums},
@@ -117,6 +118,32 @@ func (g *generator) aRun(id model.Ref) runOf {
 		run = pick(g, g.runsOf(pick(g, g.world.Known()), true)) // of any tenant
 	}
 	return runOf{id, max(run, 1)}
+}
+
+// retry is of a run that ended, or not.
+func (g *generator) retry() op {
+	id := g.somewhere()
+	by := g.someone(id)
+	p := model.RetryRun{Tenant: id, Run: max(1, pick(g, g.runsOf(id, true))), Once: g.once()}
+	if g.chance(5) {
+		p.Run = max(1, pick(g, g.runsOf(pick(g, g.world.Known()), true))) // of any tenant
+	}
+	if g.chance(30) {
+		p.Reserve = new(g.tokens())
+	}
+	if g.chance(20) {
+		p.Lease = g.lease()
+	}
+	if by == model.Program && g.chance(20) {
+		p.Key = pick(g, g.keysOf(id))
+	}
+	if g.chance(2) {
+		p.Lease = time.Millisecond
+	}
+	if g.chance(30) {
+		g.plan1(retryRun(by, p))
+	}
+	return retryRun(by, p)
 }
 
 func (g *generator) completion() op {
@@ -268,7 +295,7 @@ func (g *generator) newKey() op {
 		p.MaxTokens = new(g.Int64N(1500))
 	}
 	if g.chance(10) {
-		p.RPM = new(1 + g.Int64N(100))
+		p.RPM = new(10_000 + g.Int64N(100)) // out of reach: rates go by the time of this machine
 	}
 	if g.chance(10) {
 		p.User = pick(g, append(g.world.People(), 9997))

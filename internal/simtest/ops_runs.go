@@ -31,6 +31,28 @@ func createRun(by model.Ref, p model.CreateRun) op {
 	}
 }
 
+func retryRun(by model.Ref, p model.RetryRun) op {
+	return op{
+		"RetryRun", by, given(p, p.Once),
+		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
+			p := p
+			p.Ref = ref
+			return w.RetryRun(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
+			r, err := e.RetryRun(ctx, rentroll.RetryRunParams{
+				TenantID: s.tenant(p.Tenant), RunID: s.run(p.Run), APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve,
+				Lease: p.Lease, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
+			s.named(ref, r.ID)
+			return s.runView(r), nil
+		},
+	}
+}
+
 func payload(text string) json.RawMessage {
 	if text == "" {
 		return nil
