@@ -52,11 +52,11 @@ func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliat
 
 // The stages of a reconciliation. Those of a tenant come in turn, then the next tenant's, and at last the directory's.
 const (
-	stageCounters byte = iota
-	stageRollups       // and one more for each further dimension
-	stageDirectory = stageRollups + byte(len(rolledDimensions))
-	stageUsers     = stageDirectory + 1
-	stageDone      = stageUsers + 1
+	stageCounters  byte = 0
+	stageRollups   byte = 1 // and one more for each further dimension
+	stageDirectory      = stageRollups + byte(len(rolledDimensions))
+	stageUsers          = stageDirectory + 1
+	stageDone           = stageUsers + 1
 )
 
 // rolledDimensions are the dimensions of the rollups, in the order of their stages.
@@ -119,7 +119,7 @@ func (w *reconciler) step(ctx context.Context) error {
 		return w.directory(ctx)
 	case w.at.stage == stageUsers:
 		return w.users(ctx)
-	case w.at.stage == stageCounters && (w.at.tenant.IsZero()):
+	case w.at.stage == stageCounters && w.at.tenant.IsZero():
 		return w.nextTenant(ctx)
 	case w.at.stage == stageCounters:
 		err := w.compare(ctx, func(c *recount) error {
@@ -139,11 +139,13 @@ func (w *reconciler) step(ctx context.Context) error {
 	if w.at.from = next; err != nil || !next.IsZero() {
 		return err
 	}
-	if w.at.stage++; w.at.stage < stageDirectory {
+	w.at.stage++
+	if w.at.stage < stageDirectory {
 		return nil
 	}
 	w.out.Tenants++
-	if w.at.stage = stageDone; w.params.TenantID.IsZero() {
+	w.at.stage = stageDone
+	if w.params.TenantID.IsZero() {
 		w.at.stage = stageCounters
 		return w.nextTenant(ctx)
 	}

@@ -46,7 +46,9 @@ func sumHeld(s *scene) {
 		}
 		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
 	}
-	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.HeldSum, error) { return r.SumHeld(ctx, tenant) })
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.HeldSum, error) {
+		return r.SumHeld(ctx, tenant)
+	})
 	slices.SortFunc(got, func(a, b rentroll.HeldSum) int { return a.Family.Compare(b.Family) })
 	same(s, "what is held", got, []rentroll.HeldSum{
 		{Runs: 2, Reserved: 30, Lease: after(99)}, {Family: family, Runs: 1, Reserved: 40, Lease: after(98)},
@@ -61,7 +63,9 @@ func countGauges(s *scene) {
 	tenant := s.tenant()
 	gauges := func() rentroll.Gauges {
 		s.Helper()
-		return recount(s, func(ctx context.Context, r rentroll.Reader) (rentroll.Gauges, error) { return r.CountGauges(ctx, tenant) })
+		return recount(s, func(ctx context.Context, r rentroll.Reader) (rentroll.Gauges, error) {
+			return r.CountGauges(ctx, tenant)
+		})
 	}
 	same(s, "the gauges of nothing", gauges(), rentroll.Gauges{})
 	for i, status := range []rentroll.KeyStatus{rentroll.KeyActive, rentroll.KeyActive, rentroll.KeyActive, rentroll.KeyRevoked} {
@@ -88,7 +92,7 @@ func countRuns(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	for i := range 5 {
 		run := runOf(s, tenant)
-		run.CreatedAt = rentrollTime(run.ID).Add(time.Duration(i)*time.Microsecond)
+		run.CreatedAt = rentrollTime(run.ID).Add(time.Duration(i) * time.Microsecond)
 		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
 		for from, want := range map[time.Time]int64{run.CreatedAt: 1, run.CreatedAt.Add(time.Microsecond): 0} {
 			got := recount(s, func(ctx context.Context, r rentroll.Reader) (int64, error) {
@@ -209,7 +213,9 @@ func compareBuckets(s *scene) {
 		same(s, "the rollups on a page", len(page), 2)
 	}
 	for from, want := range map[time.Time]time.Time{bucket(-9): bucket(0), bucket(3): bucket(3), bucket(3).Add(1e9): bucket(3), bucket(60): {}} {
-		got := recount(s, func(ctx context.Context, r rentroll.Reader) (time.Time, error) { return r.NextBucket(ctx, tenant, "", from) })
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) (time.Time, error) {
+			return r.NextBucket(ctx, tenant, "", from)
+		})
 		same(s, "the next bucket", got, want)
 	}
 }
@@ -228,15 +234,20 @@ func listPeriods(s *scene) {
 		all = append(all, rentroll.PastPeriod{TenantID: tenant, Start: after(10 * i), End: after(10*i + 10)})
 	}
 	s.put(func(b *rentroll.Batch) { b.Periods = []*rentroll.PastPeriod{&all[2], &all[0], &all[1]} })
-	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.PastPeriod, error) { return r.ListPeriods(ctx, tenant) })
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.PastPeriod, error) {
+		return r.ListPeriods(ctx, tenant)
+	})
 	same(s, "the periods", got, all)
 }
 
 func listDirectory(s *scene) {
 	var all []*rentroll.DirectoryEntry
 	for _, ref := range []rentroll.DirectoryRef{
-		{Kind: rentroll.DirectoryExternalID, Value: "B"}, {Kind: rentroll.DirectoryExternalID, Value: "a"},
-		{Kind: rentroll.DirectorySlug, Value: "A"}, {Kind: rentroll.DirectorySlug, Value: "a"}, {Kind: rentroll.DirectorySlug, Value: "ä"},
+		{Kind: rentroll.DirectoryExternalID, Value: "B"},
+		{Kind: rentroll.DirectoryExternalID, Value: "a"},
+		{Kind: rentroll.DirectorySlug, Value: "A"},
+		{Kind: rentroll.DirectorySlug, Value: "a"},
+		{Kind: rentroll.DirectorySlug, Value: "ä"},
 	} {
 		e := &rentroll.DirectoryEntry{DirectoryRef: ref, Owner: newID[rentroll.TenantID](s)}
 		all = append(all, e)

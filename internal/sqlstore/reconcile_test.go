@@ -39,7 +39,8 @@ func (w *tampered) furnish() {
 		}
 	}
 	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
-		{Meter: "pages", Amount: 5, WorkerID: "builder"}, {Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
+		{Meter: "pages", Amount: 5, WorkerID: "builder"},
+		{Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
 		{Meter: rentroll.MeterTokensUsed, Amount: 7, APIKeyID: key.ID},
 	}}))
 	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 3}))

@@ -33,11 +33,9 @@ var (
 	nextEvent   = &Stmt{SQL: "SELECT time FROM usage_events WHERE tenant_id = $1 AND time >= $2 ORDER BY time LIMIT 1"}
 	listRollups = &Stmt{SQL: `SELECT bucket, meter, value, total, events FROM usage_rollups
 		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, meter, value LIMIT $5`}
-	sumBuckets = map[string]*Stmt{
-		dimensionTotal:  bucketsBy(""),
-		dimensionWorker: bucketsBy("worker_id"),
-		dimensionKey:    bucketsBy("api_key_id"),
-	}
+	sumBuckets         = bucketsBy("")
+	sumBucketsByWorker = bucketsBy("worker_id")
+	sumBucketsByKey    = bucketsBy("api_key_id")
 
 	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
 	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
@@ -183,7 +181,9 @@ func (r *reader) ListRollups(ctx context.Context, f rentroll.RollupFilter) (out 
 
 // SumBuckets makes rollups anew from events.
 func (r *reader) SumBuckets(ctx context.Context, f rentroll.RollupFilter) (out []rentroll.Rollup, err error) {
-	stmt := sumBuckets[f.Dimension]
+	stmt := map[string]*Stmt{
+		dimensionTotal: sumBuckets, dimensionWorker: sumBucketsByWorker, dimensionKey: sumBucketsByKey,
+	}[f.Dimension]
 	if stmt == nil {
 		return nil, fmt.Errorf("sqlstore: no events are added up by %q", f.Dimension)
 	}
