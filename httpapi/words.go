@@ -55,6 +55,10 @@ const (
 		`it proves later that all rows up to it are there and unaltered.`
 	aboutExportAudit = `Rows with all that is needed to verify them without this server, and with the last of them the head. ` +
 		"`rentroll audit export` writes them to a file, `rentroll audit verify --file` verifies that."
+
+	aboutReconcile = `Counters, gauges, bounds, rollups and the directory say again what other rows say; a difference is damage. ` +
+		`Each tenant is compared in one snapshot, while everything is at work. A call compares so much and no more: ` +
+		"go on with `next_cursor` until it is null. With `repair`, differences are mended under the tenant's lock, and the audit tells of it."
 )
 
 var tags = []*huma.Tag{
