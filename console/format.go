@@ -172,7 +172,7 @@ func span(d time.Duration) string {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d/time.Millisecond)
 	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Truncate(time.Second/10).Seconds()), ".0") + " s"
 	case d < time.Hour:
 		return two(time.Minute, time.Second, "min", "s")
 	case d < day:

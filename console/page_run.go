@@ -101,7 +101,7 @@ func tokensGauge(run *rentroll.Run, spent int64) gauge {
 	if most := float64(max(spent, run.ReservedTokens)); most > 0 {
 		g.UsedShare = round(float64(min(spent, run.ReservedTokens)) / most * 100)
 		if spent > run.ReservedTokens {
-			g.Level, g.UsedShare = "near", 100
+			g.Level, g.ReservedShare = "over", round(100-g.UsedShare)
 		} else if run.Status.Open() { // what is left of it is held
 			g.ReservedShare = round(100 - g.UsedShare)
 		}

@@ -177,7 +177,7 @@ func TestPretty(t *testing.T) {
 func TestSpanAndMoney(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 ms", 820 * time.Millisecond: "820 ms", 4200 * time.Millisecond: "4.2 s", time.Minute: "1 min", 200 * time.Second: "3 min 20 s",
+		-time.Second: "0 ms", 820 * time.Millisecond: "820 ms", 4200 * time.Millisecond: "4.2 s", 30 * time.Second: "30 s", 59990 * time.Millisecond: "59.9 s", time.Minute: "1 min", 200 * time.Second: "3 min 20 s",
 		5*time.Hour + 12*time.Minute: "5 h 12 min", 50 * time.Hour: "2 d 2 h",
 	} {
 		if got := span(d); got != want {
