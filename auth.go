@@ -32,10 +32,8 @@ func (e *Engine) AuthenticateFrom(ctx context.Context, secret string, from netip
 
 func (e *Engine) authenticate(ctx context.Context, secret string, from netip.Addr) (Actor, error) {
 	hash := hashSecret(secret)
-	if own := e.core.opts.OperatorSecret; own != "" {
-		if want := hashSecret(own); subtle.ConstantTimeCompare(hash[:], want[:]) == 1 {
-			return Actor{Kind: ActorOperator}, nil
-		}
+	if own := &e.core.ownOperator; e.core.opts.OperatorSecret != "" && subtle.ConstantTimeCompare(hash[:], own[:]) == 1 {
+		return Actor{Kind: ActorOperator}, nil
 	}
 	if isOperatorSecret(secret) {
 		return e.authenticateOperator(ctx, hash)

@@ -106,6 +106,7 @@ type Batch struct {
 	Workers   Rowset[WorkerRef, Worker]
 	Meters    Rowset[MeterRef, Meter]
 	Marks     Rowset[MarkRef, UsageMark]
+	Events    Rowset[UsageRef, UsageEvent] // to be looked at; new ones are in Usage
 	Once      Rowset[OnceRef, OnceRecord]
 
 	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
@@ -141,7 +142,7 @@ type PastPeriod struct {
 func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
-		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Once.unloaded() ||
+		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes)
 }
 

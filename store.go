@@ -160,6 +160,8 @@ type Reader interface {
 	SumRollups(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
 	// SumUsage adds up the events whose time is in [from, to), a meter each.
 	SumUsage(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+
+	Recounter
 }
 
 // TenantRow is a tenant in a list: both of its rows.

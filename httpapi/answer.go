@@ -63,6 +63,8 @@ var format = huma.Format{
 // encode returns the JSON of an answer.
 func encode(v any) ([]byte, error) {
 	switch v := v.(type) {
+	case *rentroll.Verification:
+		return appendVerification(make([]byte, 0, 512), v), nil
 	case *rentroll.Run:
 		return encodeRun(v)
 	case *admission:
@@ -82,7 +84,7 @@ func encode(v any) ([]byte, error) {
 	}
 }
 
-// encodeRun returns the JSON of a run. Its payloads are put in as they came: every encoder would tidy up their white space.
+// encodeRun puts the payloads of a run in as they came: every encoder would tidy up their white space.
 func encodeRun(run *rentroll.Run) ([]byte, error) {
 	// The engine takes no text with a NUL, so that what stands for a payload can't be part of anything else.
 	tidied := *run

@@ -85,6 +85,8 @@ var samples = []sample{
 	{id: "getPlatformAuditHead", at: "GET /v1/audit/head", status: 200},
 	{id: "exportAudit", at: "GET /v1/tenants/{tenant}/audit/export", status: 200},
 	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
+	{id: "reconcile", at: "POST /v1/reconcile", status: 200, body: `{"repair":true}`},
+	{id: "reconcileTenant", at: "POST /v1/tenants/{tenant}/reconcile", status: 200, body: `{"repair":true}`},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
 	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key

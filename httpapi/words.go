@@ -45,7 +45,7 @@ const (
 	aboutComplete   = "Frees the slot, settles the reservation and writes the usage events `tokens_used` and `worker_runs`, in one transaction. Completing again with equal parameters returns the run as it is stored and counts nothing. A crashed or canceled run accepts one late completion, which bills the rest."
 	aboutReserve    = "Beside what the run holds already, all of it or nothing: a denial is `quota_exceeded` by the month of the key or of the tenant, and the run goes on. The lease stays as it is."
 	aboutRetry      = "Of a failed, crashed or canceled run, or of an open one past its lease, which then crashes: the same worker, task, input and user, by the same decision as a first run. The new run names its parent in `parent_run_id`, the parent the new run in `retried_by`. Of each run there is one retry: another is `already_exists`, with the same idempotency key the answer is repeated. A retry that fails may be retried itself."
-	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable."
+	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
@@ -56,6 +56,10 @@ const (
 		`it proves later that all rows up to it are there and unaltered.`
 	aboutExportAudit = `Rows with all that is needed to verify them without this server, and with the last of them the head. ` +
 		"`rentroll audit export` writes them to a file, `rentroll audit verify --file` verifies that."
+
+	aboutReconcile = `Counters, gauges, bounds, rollups and the directory say again what other rows say; a difference is damage. ` +
+		`Each tenant is compared in one snapshot, while everything is at work. A call compares so much and no more: ` +
+		"go on with `next_cursor` until it is null. With `repair`, differences are mended under the tenant's lock, and the audit tells of it."
 )
 
 var tags = []*huma.Tag{

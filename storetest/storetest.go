@@ -67,6 +67,7 @@ func groups() []group {
 		{"Idempotency", onceTests()},
 		{"Audit", auditTests()},
 		{"Periods", periodTests()},
+		{"Recount", recountTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},

@@ -248,10 +248,39 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 	if g.chance(10) {
 		e.Metadata = `{"a": 1, "b": "x"}`
 	}
+	if g.chance(12) {
+		e = g.correction(id)
+	}
 	if g.chance(3) {
 		e = pick(g, []model.UsageEvent{
 			{Meter: "worker_runs", Amount: 1}, {Meter: "Emails", Amount: 1}, {Meter: "emails", Amount: -1}, {Meter: "emails", Worker: "No Worker"},
 		})
+	}
+	return e
+}
+
+// correction takes something back of an event that mostly exists, mostly not too much.
+func (g *generator) correction(id model.Ref) model.UsageEvent {
+	e := model.UsageEvent{
+		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(20)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
+	}
+	if id != nowhere {
+		if known := pick(g, g.world.Marked(id)); known.EventID != "" && g.chance(85) {
+			e.Corrects, e.Meter = known.EventID, known.Meter
+			if known.Left > 0 {
+				e.Amount = -1 - g.Int64N(known.Left)
+			}
+		}
+	}
+	switch g.IntN(20) {
+	case 0:
+		e.Amount = -1_000_000
+	case 1:
+		e.EventID = ""
+	case 2:
+		e.Worker = "alpha"
+	case 3:
+		e.Unit = "GB"
 	}
 	return e
 }

@@ -209,7 +209,7 @@ func completeRun(by model.Ref, p model.CompleteRun) op {
 func (s *side) usage(e model.UsageEvent) rentroll.UsageParams {
 	return rentroll.UsageParams{
 		Meter: e.Meter, Amount: e.Amount, Unit: e.Unit, Time: e.Time, WorkerID: e.Worker, APIKeyID: s.key(e.Key),
-		RunID: s.run(e.Run), EventID: e.EventID, Metadata: payload(e.Metadata),
+		RunID: s.run(e.Run), EventID: e.EventID, Metadata: payload(e.Metadata), Corrects: e.Corrects,
 	}
 }
 
@@ -236,8 +236,12 @@ func recordUsage(by model.Ref, p model.RecordUsage) op {
 // recordOne records one event by itself, which is refused where a batch rejects.
 func recordOne(by model.Ref, p model.RecordUsage) op {
 	p.Single = true
+	name := "RecordUsage"
+	if p.Events[0].Corrects != "" {
+		name = "RecordCorrection"
+	}
 	return op{
-		"RecordUsage", by, given(p, p.Once),
+		name, by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return w.RecordUsage(by, now, p)
 		},

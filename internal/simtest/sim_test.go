@@ -34,6 +34,8 @@ var met = []string{
 	"RotateAPIKey", "RotateAPIKey forbidden", "RotateAPIKey invalid_transition", "RotateAPIKey quota_exceeded tenant api_keys",
 	"PutWorker quota_exceeded tenant workers", "RecordUsage unit_mismatch", "RecordUsage event_too_old",
 	"RecordUsage event_id_conflict", "RecordUsage validation_failed", "RecordUsage tenant_terminated", "IncrementUsage",
+	"RecordCorrection", "RecordCorrection validation_failed", "RecordCorrection unit_mismatch", "RecordCorrection event_id_conflict",
+	"RecordCorrection forbidden",
 	"DeleteMembership last_owner", "UpdateMembership last_owner", "DeleteUser last_owner", "CreateTenant already_exists",
 	"CreateTenant unknown_plan", "UpdatePlan", "UpdateTenant", "Transition invalid_transition", "DeletePlan invalid_transition",
 }

@@ -18,6 +18,11 @@ func Statements() map[string]*Stmt {
 		"filterRunsOf": filterRunsOf,
 		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
 		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
+		"sumHeld": sumHeld, "countWorkers": countWorkers, "countOwners": countOwners, "countKeys": countKeys,
+		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses,
+		"nextRollup": nextRollup, "nextEvent": nextEvent, "listRollups": listRollups, "sumBuckets": sumBuckets,
+		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
+		"listPeriods": listPeriods, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
