@@ -40,6 +40,7 @@ type core struct {
 	stats    statistics
 	metrics  metrics
 
+	standings   standings
 	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
 
 	random     sync.Mutex // guards opts.Random
@@ -107,6 +108,7 @@ func (e *Engine) Close() error {
 	e.core.closed.Do(func() {
 		close(e.core.stop)
 		e.core.keys.close()
+		e.core.standings.close()
 		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()

@@ -143,6 +143,8 @@ type Reader interface {
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
 
 	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
+	// ListAccounts lists accounts behind after, by id.
+	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
 	ListPlans(ctx context.Context) ([]*Plan, error) // by name
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)

@@ -58,6 +58,7 @@ func groups() []group {
 		{"Members", memberTests()},
 		{"Keys", keyTests()},
 		{"OperatorKeys", operatorKeyTests()},
+		{"Sessions", sessionTests()},
 		{"Runs", runTests()},
 		{"Payloads", payloadTests()},
 		{"Workers", workerTests()},

@@ -150,6 +150,8 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = askMemberships(b, requests)
 	requests = askPlans(b, requests)
 	requests = askHashes(b, requests)
+	requests = sessions.load(&b.Sessions, requests)
+	requests = askSessions(b, requests)
 	return askOperatorKeys(b, requests)
 }
 
@@ -242,6 +244,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
 	requests = operatorKeys.save(&b.Operators, requests)
+	requests = sessions.save(&b.Sessions, requests)
 	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
 }
