@@ -32,6 +32,7 @@ func engineTests() []test {
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
+		{"MembersActAsTheyAre", engineMembersAct},
 	}
 }
 
