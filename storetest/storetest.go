@@ -66,6 +66,8 @@ func groups() []group {
 		{"Marks", markTests()},
 		{"Idempotency", onceTests()},
 		{"Audit", auditTests()},
+		{"Checkpoints", checkpointTests()},
+		{"Chores", choreTests()},
 		{"Periods", periodTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},

@@ -19,12 +19,14 @@ func Statements() map[string]*Stmt {
 		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
 		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
+		"trimAudit": trimAudit, "listChores": listChores,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
 		"once": once, "audit": audit, "denials": denials,
+		"checkpoints": checkpoints, "chores": chores,
 	} {
 		for action, stmt := range t.statements() {
 			all[name+"."+action] = stmt
