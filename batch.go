@@ -107,6 +107,7 @@ type Batch struct {
 	Workers   Rowset[WorkerRef, Worker]
 	Meters    Rowset[MeterRef, Meter]
 	Marks     Rowset[MarkRef, UsageMark]
+	Events    Rowset[UsageRef, UsageEvent] // to be looked at; new ones are in Usage
 	Once      Rowset[OnceRef, OnceRecord]
 
 	Checkpoints Rowset[TenantID, AuditCheckpoint] // of pruned audits; the platform's, too
@@ -175,7 +176,7 @@ type PastPeriod struct {
 func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
-		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
+		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes)
 }
 

@@ -324,6 +324,18 @@ func ExampleEngine_CompleteRun() {
 	// completed 1234 3 true
 }
 
+func ExampleEngine_RetryRun() {
+	ctx, engine, done := open()
+	defer done()
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"}))
+	run := value(engine.CreateRun(ctx, rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "Write"}))
+	value(engine.CompleteRun(ctx, rentroll.CompleteRunParams{TenantID: tenant.ID, RunID: run.ID, Error: "the model timed out"}))
+
+	again := value(engine.RetryRun(ctx, rentroll.RetryRunParams{TenantID: tenant.ID, RunID: run.ID}))
+	fmt.Println(again.Status, again.Attempt, again.ParentRunID == run.ID)
+	// Output: queued 2 true
+}
+
 func ExampleEngine_CancelRun() {
 	ctx, engine, done := open()
 	defer done()

@@ -50,6 +50,7 @@ type ledger struct {
 	now   time.Time                 // when this transaction decides; an account's own now may be later
 	open  map[TenantID]*Account     // working copies of this transaction
 	ended map[TenantID]quota.Period // months that ended and are not written down yet
+	fresh map[UsageRef]*UsageEvent  // events of this transaction that have an event id
 }
 
 func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
@@ -203,6 +204,12 @@ func (l *ledger) add(e *UsageEvent, dimension, value string) {
 // must be open for changes; use is the row of the key's family, nil where it has none.
 func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) {
 	l.Usage = append(l.Usage, e)
+	if e.EventID != "" {
+		if l.fresh == nil {
+			l.fresh = make(map[UsageRef]*UsageEvent)
+		}
+		l.fresh[UsageRef{e.TenantID, e.Time, e.ID}] = e
+	}
 	l.add(e, dimensionTotal, "")
 	if e.WorkerID != "" {
 		l.add(e, dimensionWorker, string(e.WorkerID))

@@ -65,6 +65,7 @@ type Run struct {
 	ParentRunID      RunID           `json:"parent_run_id"`
 	Attempt          int64           `json:"attempt"` // 1 for a first run
 	IsRetry          bool            `json:"is_retry"`
+	RetriedBy        RunID           `json:"retried_by"`       // the one run that retries this one; zero for none
 	Late             bool            `json:"late"`             // completed after it had crashed or been canceled
 	OverSoftLimit    bool            `json:"over_soft_limit"`  // admitted above a soft limit
 	CancelRequested  bool            `json:"cancel_requested"` // the worker should stop: its tenant was suspended or terminated

@@ -13,6 +13,7 @@ const (
 	maxTask      = 10_000
 	rowOverhead  = 512 // about what a row costs in a transaction beside its payload
 	runOperation = "run.create"
+	leaseRanOut  = "the lease ran out"
 )
 
 // CreateRun admits a run, or denies it: one decision over every rule, in which the run is inserted, its slot and its
@@ -90,8 +91,9 @@ func (p *problems) lease(d time.Duration) {
 
 type createRun struct {
 	header
-	p      CreateRunParams
-	answer *Run
+	p       CreateRunParams
+	retryOf *Run // nil for a first run
+	answer  *Run
 }
 
 func (c *createRun) wants(b *Batch) {
@@ -175,6 +177,9 @@ func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now 
 		UserID: c.p.UserID, Task: c.p.Task, Input: c.p.Input, Status: RunQueued, ReservedTokens: c.p.ReserveTokens,
 		Attempt: 1, OverSoftLimit: soft, Lease: c.p.Lease, LeaseExpiresAt: now.Add(c.p.Lease), CreatedAt: now,
 	}
+	if c.retryOf != nil {
+		run.ParentRunID, run.Attempt, run.IsRetry = c.retryOf.ID, c.retryOf.Attempt+1, true
+	}
 	l.touch(a, now)
 	if r.worker == nil {
 		a.Workers++
@@ -233,7 +238,7 @@ func (l *ledger) crashOverdue(a *Account, now time.Time) (freed bool, err error)
 	}
 	l.touch(a, now)
 	for _, run := range crashed {
-		l.abandon(a, run, RunCrashed, "the lease ran out", now)
+		l.abandon(a, run, RunCrashed, leaseRanOut, now)
 	}
 	a.NextLeaseExpiry = overdue.Next
 	for ref, run := range l.Runs.All() {

@@ -38,12 +38,13 @@ type UsageEvent struct {
 	RunID      RunID           `json:"run_id"`
 	EventID    NullString      `json:"event_id"`
 	Metadata   json.RawMessage `json:"metadata"`
+	Corrects   NullString      `json:"corrects"` // the event id of what it takes back, in whole or in part
 }
 
 // UsageParams describes one event to record.
 type UsageParams struct {
 	Meter    string          // ^[a-z][a-z0-9_.]{0,99}$
-	Amount   int64           // 0–10^12
+	Amount   int64           // 0–10^12; of a correction −10^12 to −1
 	Unit     string          // 1–50 characters; "" is the meter's unit, "count" for a new meter
 	Time     time.Time       // zero is the arrival
 	WorkerID string          // "" for none
@@ -51,6 +52,11 @@ type UsageParams struct {
 	RunID    RunID           // zero for none
 	EventID  string          // 1–255 characters; an event id counts once. Without one a retry counts again
 	Metadata json.RawMessage // a JSON object of at most 16 KiB; nil for none
+
+	// Corrects makes the event a correction, which needs usage:correct: it names the event id of an event of the same
+	// meter, of which Amount, less than zero, is taken back. A correction has an event id of its own; time, worker, key and
+	// run are those of what it corrects and must not be given. "" is an event like any other.
+	Corrects string `json:"corrects,omitempty"` // events from before there were corrections keep their fingerprints
 }
 
 // RecordUsageParams records one event.
@@ -142,6 +148,15 @@ type UsageMark struct {
 	Fingerprint [32]byte // SHA-256 of the event's content
 	UsageID     UsageID
 	RecordedAt  time.Time
+	Time        time.Time // of the event, which with UsageID finds it; zero in marks from before there were corrections
+	Corrected   int64     // how much of it has been taken back
+}
+
+// UsageRef names a stored event.
+type UsageRef struct {
+	TenantID TenantID
+	Time     time.Time
+	ID       UsageID
 }
 
 // The dimensions that rollups keep.

@@ -48,6 +48,11 @@ func (e *Engine) recordUsage(ctx context.Context, p RecordUsageBatchParams, sing
 	if n := len(p.Events); n == 0 || n > MaxUsageBatch {
 		return nil, problems{{"events", fmt.Sprintf("must be 1 to %d events", MaxUsageBatch)}}.err()
 	}
+	if slices.ContainsFunc(p.Events, func(in UsageParams) bool { return in.Corrects != "" }) {
+		if err := e.may(p.TenantID, PermUsageCorrect); err != nil {
+			return nil, err
+		}
+	}
 	p.Events = slices.Clone(p.Events)
 	same := make([]UsageParams, len(p.Events))
 	for i := range p.Events {
@@ -96,7 +101,11 @@ func (e *Engine) usageItem(in UsageParams) (UsageParams, problems) {
 	if in.Meter == MeterWorkerRuns {
 		bad.add("meter", "is written by completions only")
 	}
-	bad.amount("amount", in.Amount)
+	if in.Corrects == "" {
+		bad.amount("amount", in.Amount)
+	} else {
+		in.checkCorrection(&bad)
+	}
 	if in.Unit != "" {
 		bad.add("unit", checkText(in.Unit, 1, 50))
 	}
@@ -113,7 +122,7 @@ func (e *Engine) usageItem(in UsageParams) (UsageParams, problems) {
 	} else if strings.TrimLeft(string(in.Metadata), " \t\r\n")[0] != '{' {
 		bad.add("metadata", "must be a JSON object")
 	}
-	if e.actor.Kind == ActorAPIKey {
+	if e.actor.Kind == ActorAPIKey && in.Corrects == "" {
 		if !in.APIKeyID.IsZero() && in.APIKeyID != e.actor.APIKeyID {
 			bad.add("api_key_id", "must be the calling key")
 		}
@@ -187,15 +196,19 @@ type usageItem struct {
 
 type recordUsage struct {
 	header
-	single bool
-	items  []usageItem
-	answer UsageReceipt
+	single    bool
+	items     []usageItem
+	corrected []*UsageEvent // the corrections that were recorded
+	answer    UsageReceipt
 }
 
 func (c *recordUsage) wants(b *Batch) {
 	for _, in := range c.items {
 		if len(in.bad) > 0 {
 			continue
+		}
+		if in.Corrects != "" {
+			b.Marks.Want(MarkRef{c.tenant, in.Corrects})
 		}
 		if in.Meter != MeterTokensUsed {
 			b.Meters.Want(MeterRef{c.tenant, in.Meter})
@@ -216,13 +229,10 @@ func (c *recordUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
-	for _, in := range c.items {
-		if len(in.bad) == 0 && in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
-			if _, err := l.useOfKey(KeyRef{c.tenant, in.APIKeyID}); err != nil {
-				return err
-			}
-		}
+	if err := c.load(l); err != nil {
+		return err
 	}
+	c.corrected = nil
 	c.answer = UsageReceipt{Items: make([]UsageResult, 0, len(c.items))}
 	letters := make([]byte, 0, len(c.items))
 	for _, in := range c.items {
@@ -233,10 +243,35 @@ func (c *recordUsage) decide(l *ledger) error {
 		c.answer.Items = append(c.answer.Items, item)
 		letters = append(letters, receiptLetter(item))
 	}
+	c.auditCorrections(l, a, now)
 	if c.once != nil {
 		c.once.result = string(letters)
 	}
 	return nil
+}
+
+// load names what the decision needs of keys and of what is corrected, before anything is written.
+func (c *recordUsage) load(l *ledger) error {
+	var missing error
+	for _, in := range c.items {
+		if len(in.bad) > 0 {
+			continue
+		}
+		key := in.APIKeyID
+		if in.Corrects != "" {
+			original, err := l.original(l.Marks.Get(MarkRef{c.tenant, in.Corrects}))
+			if err != nil || original == nil {
+				missing = errors.Join(missing, err)
+				continue
+			}
+			key = original.APIKeyID
+		}
+		if in.Meter == MeterTokensUsed && !key.IsZero() {
+			_, err := l.useOfKey(KeyRef{c.tenant, key})
+			missing = errors.Join(missing, err)
+		}
+	}
+	return missing
 }
 
 func refusedEvent(item UsageResult) error {
@@ -253,6 +288,10 @@ func (a *Account) records(now time.Time) error {
 
 // useOfKey returns the counters of a key's family; nil where the key has no limits of its own or does not exist.
 func (l *ledger) useOfKey(ref KeyRef) (*KeyUse, error) {
+	if !l.Keys.Knows(ref) {
+		l.Keys.Want(ref)
+		return nil, errMore
+	}
 	k := l.Keys.Get(ref)
 	if k == nil || !k.counted() {
 		return nil, nil
@@ -278,6 +317,13 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 			out.Status = UsageDuplicate
 			return out
 		}
+	}
+	if in.Corrects != "" {
+		if err := c.correct(l, a, in, now); err != nil {
+			return reject(err.Code, err.Fields...)
+		}
+		out.Status = UsageRecorded
+		return out
 	}
 	at := in.Time
 	switch {
@@ -308,7 +354,7 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	}
 	if in.EventID != "" {
 		l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
-			TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now,
+			TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now, Time: at,
 		})
 	}
 	var use *KeyUse

@@ -261,6 +261,13 @@ func TestRunsAndUsage(t *testing.T) {
 	if got := must(c.CancelRun(ctx, "acme", other.ID))(t); got.Status != rentroll.RunCanceled {
 		t.Errorf("canceled to %s", got.Status)
 	}
+	again := must(c.RetryRun(ctx, "acme", other.ID, client.RetryRunParams{ReserveTokens: new(int64(7)), Lease: time.Minute}))(t)
+	if again.ParentRunID != other.ID || again.Attempt != 2 || !again.IsRetry || again.ReservedTokens != 7 || again.Task != "stop" {
+		t.Errorf("retried as %+v", again)
+	}
+	if _, err := c.RetryRun(ctx, "acme", other.ID, client.RetryRunParams{}); !errors.Is(err, rentroll.CodeAlreadyExists) {
+		t.Errorf("retried twice: %v", err)
+	}
 	if got := must(c.ListRuns(ctx, "acme", client.ListRunsParams{Status: rentroll.RunCompleted}))(t); len(got.Items) != 1 {
 		t.Errorf("%d completed runs, want 1", len(got.Items))
 	}

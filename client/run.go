@@ -22,6 +22,14 @@ type CreateRunParams struct {
 	IdempotencyKey string          `json:"-"` // "" is one of the client's own
 }
 
+// RetryRunParams asks for a new run in the place of an earlier one. What is left out is the earlier run's.
+type RetryRunParams struct {
+	APIKeyID       rentroll.KeyID `json:"api_key_id,omitzero"` // on whose behalf, for operators
+	ReserveTokens  *int64         `json:"reserve_tokens,omitempty"`
+	Lease          time.Duration  `json:"-"` // whole seconds
+	IdempotencyKey string         `json:"-"` // "" is one of the client's own
+}
+
 // HeartbeatParams renews a run's lease.
 type HeartbeatParams struct {
 	TokensSoFar int64         `json:"tokens_so_far,omitempty"`
@@ -124,6 +132,21 @@ func (c *Client) Heartbeat(ctx context.Context, tenant string, run rentroll.RunI
 // CompleteRun ends a run with its result.
 func (c *Client) CompleteRun(ctx context.Context, tenant string, run rentroll.RunID, p CompleteRunParams) (*rentroll.Run, error) {
 	return c.change(ctx, tenant, run, "complete", p, p.IdempotencyKey)
+}
+
+// RetryRun asks for the admission of a new run in the place of one that failed, crashed or was canceled. Of each run there
+// is one retry.
+func (c *Client) RetryRun(ctx context.Context, tenant string, run rentroll.RunID, p RetryRunParams) (*rentroll.Run, error) {
+	body := struct {
+		RetryRunParams
+
+		LeaseSeconds *int64 `json:"lease_seconds,omitempty"`
+	}{p, seconds(p.Lease)}
+	made, err := create(ctx, c, p.IdempotencyKey, body, replayedRun, "v1", "tenants", tenant, "runs", run.String(), "retry")
+	if err == nil {
+		tidy(made)
+	}
+	return made, err
 }
 
 // CancelRun ends an open run without a result.

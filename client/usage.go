@@ -21,6 +21,7 @@ type UsageParams struct {
 	RunID    rentroll.RunID  `json:"run_id,omitzero"`
 	EventID  string          `json:"event_id,omitempty"` // an event id counts once
 	Metadata json.RawMessage `json:"metadata,omitempty"` // a JSON object; nil for none
+	Corrects string          `json:"corrects,omitempty"` // the event id of what Amount, then less than zero, is taken back of
 }
 
 // RecordUsageParams records up to rentroll.MaxUsageBatch events. Each is answered for itself and the good ones are

@@ -190,6 +190,14 @@ func (s *server) runRoutes() {
 		at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", id: "cancelRun", does: "End an open run without a result",
 		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, cancelRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/retry", id: "retryRun", does: "Admit a new run in the place of one that did not succeed",
+		more: aboutRetry, needs: rentroll.PermRunUpdate, status: http.StatusCreated, body: mayHaveBody, located: true, tagged: true,
+		codes: codes{
+			rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled, rentroll.CodeInvalidTransition,
+			rentroll.CodeAlreadyExists,
+		},
+	}, retryRun)
 
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/usage", id: "recordUsage", does: "Record usage", more: aboutUsage,

@@ -45,8 +45,7 @@ func createRun(c *call, p *ofTenantOnce, b *createRunBody) (*rentroll.Run, error
 	if err != nil {
 		return nil, err
 	}
-	c.replayed = run.Replayed
-	c.location = "/v1/tenants/" + run.TenantID.String() + "/runs/" + run.ID.String()
+	c.made(run)
 	return run, nil
 }
 
@@ -215,6 +214,39 @@ func completeRun(c *call, p *ofRunOnce, b *completeRunBody) (*rentroll.Run, erro
 	}
 	c.replayed = run.Replayed
 	return run, nil
+}
+
+type retryRunBody struct {
+	APIKeyID      rentroll.KeyID `json:"api_key_id,omitempty" doc:"With which key's limits, for operators; default the earlier run's. A key's own runs carry its id"`
+	ReserveTokens *int64         `json:"reserve_tokens,omitempty" minimum:"0" maximum:"1000000000000" example:"20000" doc:"Tokens to hold until the run ends; default what the earlier run held"`
+	LeaseSeconds  *int64         `json:"lease_seconds,omitempty" minimum:"1" maximum:"86400" example:"900" doc:"How long the run may stay silent; default as the earlier run"`
+}
+
+func retryRun(c *call, p *ofRunOnce, b *retryRunBody) (*rentroll.Run, error) {
+	ref, err := c.run(p.Run)
+	if err != nil {
+		return nil, err
+	}
+	var bad fieldErrors
+	params := rentroll.RetryRunParams{
+		TenantID: ref.TenantID, RunID: ref.RunID, APIKeyID: b.APIKeyID, ReserveTokens: b.ReserveTokens,
+		Lease: bad.lease(b.LeaseSeconds), IdempotencyKey: p.Key,
+	}
+	if err := invalid(bad...); err != nil {
+		return nil, err
+	}
+	run, err := c.engine.RetryRun(c, params)
+	if err != nil {
+		return nil, err
+	}
+	c.made(run)
+	return run, nil
+}
+
+// made says where a run that was admitted can be read.
+func (c *call) made(run *rentroll.Run) {
+	c.replayed = run.Replayed
+	c.location = "/v1/tenants/" + run.TenantID.String() + "/runs/" + run.ID.String()
 }
 
 func cancelRun(c *call, p *ofRun, _ *none) (*rentroll.Run, error) {

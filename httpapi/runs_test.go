@@ -63,6 +63,43 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/me/runs"
+	first := w.tenantKey("POST", at, `{"worker_id":"builder","task":"build","input":{"a": 1},"reserve_tokens":100,"lease_seconds":60}`).expect(201).text("id")
+	w.unchanged(func() { w.tenantKey("POST", at+"/"+first+"/retry", nil).refused(rentroll.CodeInvalidTransition) })
+	w.tenantKey("POST", at+"/"+first+"/complete", `{"success":false,"error":"it broke"}`).expect(200)
+	w.unchanged(func() {
+		w.tenantKey("POST", at+"/"+first+"/retry", `{"reserve_tokens":-1}`).refused(rentroll.CodeValidationFailed, "reserve_tokens")
+		w.tenantKey("POST", at+"/"+first+"/retry", `{"lease_seconds":0}`).refused(rentroll.CodeValidationFailed, "lease_seconds")
+		w.tenantKey("POST", at+"/run_01jd7q3gq5f2vvr9b4k1x8ehc2/retry", nil).refused(rentroll.CodeNotFound)
+		w.tenantKey("POST", at+"/"+first+"/retry", `{"reserve_tokens":1000001}`).refused(rentroll.CodeQuotaExceeded)
+		w.tenantKey("POST", at+"/"+first+"/retry", `{"api_key_id":"key_01jd7q3gq5f2vvr9b4k1x8ehc2"}`).refused(rentroll.CodeValidationFailed, "api_key_id")
+	})
+	once := ask{method: "POST", path: at + "/" + first + "/retry", key: w.key, header: map[string]string{"Idempotency-Key": "again"}}
+	made := w.send(once).expect(201).has("parent_run_id", first, "attempt", 2, "is_retry", true, "task", "build", "reserved_tokens", 100,
+		"status", "queued")
+	if !bytes.Contains(made.body, []byte(`"input":{"a": 1},`)) {
+		t.Errorf("the input has changed: %s", made.body)
+	}
+	second := made.text("id")
+	if got := made.header.Get("Location"); got != "/v1/tenants/"+w.tenant.ID.String()+"/runs/"+second {
+		t.Errorf("Location %q", got)
+	}
+	w.unchanged(func() {
+		if again := w.send(once).expect(201); !bytes.Equal(again.body, made.body) || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("again: %s %s", again.header, again.body)
+		}
+		w.tenantKey("POST", at+"/"+first+"/retry", nil).refused(rentroll.CodeAlreadyExists)
+		w.tenantKey("GET", at+"/"+first, nil).expect(200).has("retried_by", second)
+	})
+	w.time.move(61 * time.Second) // past the second run's lease, with no sweeper about
+	w.tenantKey("POST", at+"/"+second+"/retry", `{"reserve_tokens":0,"lease_seconds":30}`).expect(201).has("attempt", 3, "parent_run_id", second,
+		"reserved_tokens", 0)
+	w.tenantKey("GET", at+"/"+second, nil).expect(200).has("status", "crashed")
+}
+
 // TestPayloadsAreKeptAsTheyCame compares bytes, white space included.
 func TestPayloadsAreKeptAsTheyCame(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,7 @@ var samples = []sample{
 	{id: "completeRun", at: "POST /v1/tenants/{tenant}/runs/{run}/complete", status: 200, alone: true, body: `{"success":true,"output":{"b":2},"error":"none",
 		"replay_token":"t","total_tokens":7,"total_latency_ms":8,"stages_completed":1,"recoveries":0,"policy_violations":0,"cost_micros":20000,"cost_cents":2}`},
 	{id: "cancelRun", at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", status: 200, alone: true, body: `{}`},
+	{id: "retryRun", at: "POST /v1/tenants/{tenant}/runs/{ended}/retry", status: 201, alone: true, body: `{"reserve_tokens":3,"lease_seconds":60}`},
 	{id: "recordUsage", at: "POST /v1/tenants/{tenant}/usage", status: 200, alone: true, body: `{"meter":"documents","amount":3,"unit":"pages",
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},
 	{id: "getUsage", at: "GET /v1/tenants/{tenant}/usage", status: 200},
@@ -103,6 +104,8 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/acme/members", `{"user_id":"`+user+`","role":"member"}`).expect(201)
 	secret, key := w.makeKey("acme", "run:*", "read:*")
 	run := w.operator("POST", "/v1/tenants/acme/runs", `{"worker_id":"builder","task":"t","input":[1]}`).expect(201).text("id")
+	ended := w.operator("POST", "/v1/tenants/acme/runs", `{"worker_id":"builder","task":"t"}`).expect(201).text("id")
+	w.operator("POST", "/v1/tenants/acme/runs/"+ended+"/cancel", nil).expect(200)
 	_, operator := w.makeOperatorKey("auditor", "read:*")
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":2}}`).expect(201)
 	for _, slug := range []string{"spare", "suspended", "terminated"} {
@@ -111,7 +114,7 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/suspended/suspend", nil).expect(200)
 	w.operator("POST", "/v1/tenants/terminated/terminate", nil).expect(200)
 	return fixture{strings.NewReplacer(
-		"{tenant}", "acme", "{user}", user, "{key}", key, "{own}", w.keyID, "{secret}", secret, "{run}", run, "{operator}", operator,
+		"{tenant}", "acme", "{user}", user, "{key}", key, "{own}", w.keyID, "{secret}", secret, "{run}", run, "{ended}", ended, "{operator}", operator,
 		"{spare}", "spare", "{suspended}", "suspended", "{terminated}", "terminated",
 	)}
 }

@@ -14,7 +14,7 @@ import (
 // usageEvent is one event as callers describe it. All fields are absent where the body is a list of events.
 type usageEvent struct {
 	Meter    *string        `json:"meter" nullable:"false" pattern:"^[a-z][a-z0-9_.]{0,99}$" example:"documents"`
-	Amount   *int64         `json:"amount" nullable:"false" minimum:"0" maximum:"1000000000000" example:"3"`
+	Amount   *int64         `json:"amount" nullable:"false" maximum:"1000000000000" example:"3" doc:"From 0; in corrections, and only there, from -1000000000000 to -1"`
 	Unit     *string        `json:"unit,omitempty" minLength:"1" maxLength:"50" example:"pages" doc:"Fixed by the meter's first event; default the meter's, count for a new one"`
 	Time     *time.Time     `json:"time,omitempty" doc:"Default its arrival; from 35 days back to 5 minutes ahead"`
 	WorkerID *string        `json:"worker_id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,99}$"`
@@ -22,12 +22,13 @@ type usageEvent struct {
 	RunID    rentroll.RunID `json:"run_id,omitempty"`
 	EventID  *string        `json:"event_id,omitempty" minLength:"1" maxLength:"255" example:"2026-01-31/4711" doc:"An event id counts once. Without one, an event that is sent again counts again"`
 	Metadata payload        `json:"metadata,omitempty" doc:"A JSON object of at most 16 KiB, kept as it came"`
+	Corrects *string        `json:"corrects,omitempty" minLength:"1" maxLength:"255" doc:"The event id of an event of this meter, of which the amount, less than zero, is taken back. Needs the permission usage:correct and an event_id; time, worker, key and run are those of the event"`
 }
 
 // empty reports whether no field was given.
 func (f *usageEvent) empty() bool {
 	return f.Meter == nil && f.Amount == nil && f.Unit == nil && f.Time == nil && f.WorkerID == nil &&
-		f.APIKeyID.IsZero() && f.RunID.IsZero() && f.EventID == nil && f.Metadata == nil
+		f.APIKeyID.IsZero() && f.RunID.IsZero() && f.EventID == nil && f.Metadata == nil && f.Corrects == nil
 }
 
 // params checks what the engine could not see: that what has no default is there, and that what is there is not taken
@@ -36,7 +37,7 @@ func (f *usageEvent) params(at string, bad *fieldErrors) rentroll.UsageParams {
 	p := rentroll.UsageParams{
 		APIKeyID: f.APIKeyID, RunID: f.RunID, Metadata: json.RawMessage(f.Metadata),
 		Unit: bad.word(join(at, "unit"), f.Unit), WorkerID: bad.word(join(at, "worker_id"), f.WorkerID),
-		EventID: bad.word(join(at, "event_id"), f.EventID),
+		EventID: bad.word(join(at, "event_id"), f.EventID), Corrects: bad.word(join(at, "corrects"), f.Corrects),
 	}
 	if f.Meter == nil {
 		bad.add(join(at, "meter"), "is required")

@@ -33,6 +33,7 @@ func engineTests() []test {
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
 		{"MembersActAsTheyAre", engineMembersAct},
+		{"CorrectsUsage", engineCorrects},
 	}
 }
 

@@ -1,6 +1,10 @@
 package storetest
 
-import "github.com/rentroll/rentroll"
+import (
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
 
 func markRows(b *rentroll.Batch) *rentroll.Rowset[rentroll.MarkRef, rentroll.UsageMark] {
 	return &b.Marks
@@ -13,14 +17,21 @@ func markRef(m *rentroll.UsageMark) rentroll.MarkRef {
 func fullMark(s *scene) *rentroll.UsageMark {
 	return &rentroll.UsageMark{
 		TenantID: newID[rentroll.TenantID](s), EventID: "evt/1 ?ü", Fingerprint: s.hash(), UsageID: newID[rentroll.UsageID](s),
-		RecordedAt: after(1),
+		RecordedAt: after(1), Time: after(0), Corrected: 7,
 	}
+}
+
+// bareMark is one from before marks knew where their events stand.
+func bareMark(s *scene) *rentroll.UsageMark {
+	m := fullMark(s)
+	m.Time, m.Corrected = time.Time{}, 0
+	return m
 }
 
 var marks = noun[rentroll.MarkRef, rentroll.UsageMark]{
 	rows: markRows, key: markRef,
-	full: fullMark, bare: fullMark,
-	edit: func(m *rentroll.UsageMark) { m.Fingerprint[31]++; m.RecordedAt = after(2) },
+	full: fullMark, bare: bareMark,
+	edit: func(m *rentroll.UsageMark) { m.Fingerprint[31]++; m.RecordedAt, m.Corrected = after(2), 8 },
 }
 
 func markTests() []test {

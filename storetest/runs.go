@@ -18,7 +18,7 @@ func runRef(r *rentroll.Run) rentroll.RunRef {
 func fullRun(s *scene) *rentroll.Run {
 	r := runOf(s, newID[rentroll.TenantID](s))
 	r.APIKeyID, r.UserID, r.Family = newID[rentroll.KeyID](s), newID[rentroll.UserID](s), newID[rentroll.KeyID](s)
-	r.ParentRunID, r.Attempt = newID[rentroll.RunID](s), 3
+	r.ParentRunID, r.Attempt, r.RetriedBy = newID[rentroll.RunID](s), 3, newID[rentroll.RunID](s)
 	r.Status, r.Success, r.Error = rentroll.RunFailed, new(true), "it broke: „‽“"
 	r.TotalTokens, r.ReservedTokens, r.TokensSoFar = new(int64(1)), 2, 3
 	r.TotalLatencyMS, r.StagesCompleted, r.Recoveries, r.PolicyViolations = new(int64(4)), new(int64(5)), new(int64(6)), new(int64(7))

@@ -35,6 +35,7 @@ func usageTests() []test {
 		{"ManyAtOneTime", sumUsageAtOneTime},
 		{"Corrections", sumCorrections},
 		{"InsertWhatIsThere", usageConflict},
+		{"Load", loadUsage},
 		{"ListMeters", listMeters},
 	}
 	for _, t := range meters.tests() {
@@ -48,7 +49,7 @@ func eventOf(s *scene, tenant rentroll.TenantID, meter string, amount int64, at 
 	return &rentroll.UsageEvent{
 		ID: newID[rentroll.UsageID](s), TenantID: tenant, Meter: meter, Amount: amount, Unit: "count", Time: at, RecordedAt: after(9),
 		WorkerID: "writer", APIKeyID: newID[rentroll.KeyID](s), RunID: newID[rentroll.RunID](s), EventID: "é-1",
-		Metadata: json.RawMessage(`{"a": [1, "ü"]}`),
+		Metadata: json.RawMessage(`{"a": [1, "ü"]}`), Corrects: "é-0",
 	}
 }
 
@@ -148,6 +149,28 @@ func usageConflict(s *scene) {
 	s.refuse(func(b *rentroll.Batch) { b.Usage = []*rentroll.UsageEvent{eventOf(s, tenant, "a", 5, instant), e} })
 	want := map[string]rentroll.RollupSum{"a": {Total: 5, Events: 1}}
 	same(s, "the sums", s.sumUsage(tenant, instant, after(1)), want)
+}
+
+// loadUsage: an event is found by its tenant, time and id, and comes back as it was.
+func loadUsage(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	full, bare := eventOf(s, tenant, "a", -5, after(1)), bareEvent(s, tenant, "b", 0, after(1))
+	s.putUsage(full, bare, eventOf(s, tenant, "a", 1, after(2)))
+	ref := func(e *rentroll.UsageEvent) rentroll.UsageRef {
+		return rentroll.UsageRef{TenantID: e.TenantID, Time: e.Time, ID: e.ID}
+	}
+	elsewhere := ref(full)
+	elsewhere.TenantID = newID[rentroll.TenantID](s)
+	b := s.load(func(b *rentroll.Batch) {
+		b.Events.Want(ref(full))
+		b.Events.Want(ref(bare))
+		b.Events.Want(elsewhere)
+	})
+	same(s, "the event", b.Events.Get(ref(full)), full)
+	same(s, "the bare event", b.Events.Get(ref(bare)), bare)
+	if b.Events.Get(elsewhere) != nil {
+		s.Error("another tenant finds the event")
+	}
 }
 
 func listMeters(s *scene) {

@@ -321,7 +321,7 @@ func TestRunCommands(t *testing.T) {
 	s.do("", `run complete acme {run} --tokens 1`)
 	s.do("", `run create acme reader "Read <all> of \n it"`)
 	s.do("", `run complete acme {run} --failed --error "the model timed out" --tokens 900`)
-	s.do("", `run create acme writer "One more"`)
+	s.do("", `run retry acme {run} --reserve-tokens 5`)
 	s.do("", `run cancel acme {run}`)
 	s.do("", `run list acme`)
 	s.do("", `run list acme --status failed --json`)

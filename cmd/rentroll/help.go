@@ -92,6 +92,7 @@ var examples = map[string][]string{
 		"rentroll run complete acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --failed --error 'the model timed out' --tokens 900",
 	},
 	"run cancel": {"rentroll run cancel acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run retry":  {"rentroll run retry acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
 	"run check":  {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
 
 	"usage record": {

@@ -19,6 +19,7 @@ type runCmd struct {
 	Heartbeat runHeartbeat `cmd:"" help:"Renew a run's lease."`
 	Complete  runComplete  `cmd:"" help:"End a run with its result."`
 	Cancel    runCancel    `cmd:"" help:"End an open run without a result."`
+	Retry     runRetry     `cmd:"" help:"Ask for a new run in the place of one that did not succeed."`
 	Check     runCheck     `cmd:"" help:"Ask whether a run, or tokens, would be admitted now; take nothing."`
 }
 
@@ -65,6 +66,7 @@ func (s *session) printRun(r *rentroll.Run) error {
 		{"cost", money(r.CostMicros)},
 		{"attempt", number(r.Attempt)},
 		{"retry of", id(r.ParentRunID)},
+		{"retried by", id(r.RetriedBy)},
 		{"user", id(r.UserID)},
 		{"key", id(r.APIKeyID)},
 		{"input", string(r.Input)},
@@ -200,6 +202,28 @@ func (c *runComplete) Run(ctx context.Context, s *session) error {
 		Success: !c.Failed, Output: output, Error: c.Error, ReplayToken: token, TotalTokens: c.Tokens,
 		TotalLatencyMS: c.Latency.Milliseconds(), StagesCompleted: c.Stages, Recoveries: c.Recoveries,
 		PolicyViolations: c.PolicyViolations, CostMicros: c.CostMicros, IdempotencyKey: c.IdempotencyKey,
+	})
+	return s.print(err, func() error { return s.printRun(run) })
+}
+
+type runRetry struct {
+	ofRun
+
+	ReserveTokens  *int64         `placeholder:"N" help:"Tokens to hold until the run ends. Default: as before."`
+	Lease          time.Duration  `placeholder:"TIME" help:"How long the run may stay silent. Default: as before."`
+	APIKeyID       rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"With which key's limits, for operators. Default: the earlier run's."`
+	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Help says when it works.
+func (c *runRetry) Help() string {
+	return "The run must have failed, crashed or been canceled. Of each run there is one retry; a retry that fails may be retried itself."
+}
+
+// Run asks for the admission.
+func (c *runRetry) Run(ctx context.Context, s *session) error {
+	run, err := s.api.RetryRun(ctx, c.Tenant, c.ID, client.RetryRunParams{
+		APIKeyID: c.APIKeyID, ReserveTokens: c.ReserveTokens, Lease: c.Lease, IdempotencyKey: c.IdempotencyKey,
 	})
 	return s.print(err, func() error { return s.printRun(run) })
 }

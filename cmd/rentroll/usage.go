@@ -30,6 +30,7 @@ type usageRecord struct {
 	APIKeyID       rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"Which key used it."`
 	RunID          rentroll.RunID `name:"run-id" placeholder:"RUN" help:"Which run used it."`
 	EventID        string         `name:"event-id" placeholder:"ID" help:"Names the event: it then counts once, however often it is sent."`
+	Corrects       string         `placeholder:"ID" help:"Takes AMOUNT back of the event with this id. Needs --event-id."`
 	Metadata       string         `placeholder:"JSON" help:"A JSON object of the program's own: JSON, @FILE, or - for standard input."`
 	Events         string         `placeholder:"JSON" help:"Several events instead: a JSON list of objects as the API takes them, @FILE, or - for standard input."`
 	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
@@ -92,9 +93,12 @@ func (c *usageRecord) events(s *session) ([]client.UsageParams, error) {
 			return nil, usagef("name a meter and an amount, or give --events")
 		}
 		metadata, err := readJSON(s.std, "--metadata", c.Metadata)
+		if c.Corrects != "" { // a minus sign would be taken for a flag
+			*c.Amount = -*c.Amount
+		}
 		return []client.UsageParams{{
 			Meter: c.Meter, Amount: *c.Amount, Unit: c.Unit, Time: c.Time.Time, WorkerID: c.WorkerID, APIKeyID: c.APIKeyID,
-			RunID: c.RunID, EventID: c.EventID, Metadata: metadata,
+			RunID: c.RunID, EventID: c.EventID, Metadata: metadata, Corrects: c.Corrects,
 		}}, err
 	}
 	if c.Meter != "" {

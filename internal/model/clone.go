@@ -42,7 +42,7 @@ func (t *tenant) clone() *tenant {
 		c.keys[i] = copied(k)
 	}
 	c.increments, c.events, c.audit = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit)
-	c.units, c.marks = maps.Clone(t.units), maps.Clone(t.marks)
+	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
 	c.members, c.workers = maps.Clone(t.members), maps.Clone(t.workers)
 	for ref, m := range c.members {
 		c.members[ref] = copied(m)

@@ -89,3 +89,19 @@ func (w *World) Deadlines(id Ref) []time.Time {
 	slices.SortFunc(out, time.Time.Compare)
 	return out
 }
+
+// MarkedEvent is an event that can be corrected, or could.
+type MarkedEvent struct {
+	EventID, Meter string
+	Left           int64 // of its amount
+}
+
+// Marked returns the events of a tenant that have ids, by id.
+func (w *World) Marked(id Ref) (out []MarkedEvent) {
+	t := w.tenants[id]
+	for _, name := range slices.Sorted(maps.Keys(t.marked)) {
+		m := t.marked[name]
+		out = append(out, MarkedEvent{name, m.Meter, m.left})
+	}
+	return out
+}

@@ -36,6 +36,10 @@ type RunView struct {
 	Latency         *int64     `json:"latency"`
 	CostMicros      *int64     `json:"cost_micros"`
 	CostCents       *int64     `json:"cost_cents"`
+	Parent          Ref        `json:"parent"`
+	Attempt         int64      `json:"attempt"`
+	IsRetry         bool       `json:"is_retry"`
+	RetriedBy       Ref        `json:"retried_by"`
 	Late            bool       `json:"late"`
 	OverSoft        bool       `json:"over_soft"`
 	CancelRequested bool       `json:"cancel_requested"`
@@ -106,10 +110,19 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 	if t == nil {
 		return nil, refuse(NotFound)
 	}
+	r, bad := w.begin(t, p, t.clock(now))
+	if bad != nil {
+		return nil, bad
+	}
+	w.remember(scope, p, p.Ref)
+	return r.view(), nil
+}
+
+// begin makes a run if every rule lets it.
+func (w *World) begin(t *tenant, p CreateRun, now time.Time) (*run, *Refusal) {
 	if k := w.keys[p.Key]; p.Key != 0 && (k == nil || k.Tenant != p.Tenant) {
 		return nil, refuse(ValidationFailed)
 	}
-	now = t.clock(now)
 	soft, bad := w.admit(t, p, now)
 	if bad != nil && bad.Code == QuotaExceeded && t.crashOverdue(now) { // it may rest on runs that are over their lease
 		soft, bad = w.admit(t, p, now)
@@ -121,11 +134,81 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 	t.firstUse(p.Worker, now)
 	r := &run{lease: p.Lease, RunView: RunView{
 		Ref: p.Ref, Tenant: p.Tenant, Worker: p.Worker, Key: p.Key, User: p.User, Task: p.Task, Input: p.Input,
-		Status: Queued, Reserved: p.Reserve, OverSoft: soft, Created: now,
+		Status: Queued, Reserved: p.Reserve, OverSoft: soft, Created: now, Attempt: 1,
 	}}
 	r.renew(now)
 	t.runs = append(t.runs, r)
 	w.runs[p.Ref] = r
+	return r, nil
+}
+
+// RetryRun asks for a run in the place of another.
+type RetryRun struct {
+	Ref         Ref `json:"-"`
+	Tenant, Run Ref
+	Key         Ref
+	Reserve     *int64
+	Lease       time.Duration
+	Once        string `json:"-"`
+}
+
+// RetryRun admits a run that does again what another did not bring to its end.
+func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (*RunView, *Refusal) {
+	if bad := w.may(by, now, p.Tenant, "run:update"); bad != nil {
+		return nil, bad
+	}
+	if bad := w.mayOnlyComplete(by, p.Tenant); bad != nil {
+		return nil, bad
+	}
+	if p.Reserve != nil && !amounts(*p.Reserve) || !leases(p.Lease) || by != Program && p.Key != 0 && p.Key != by {
+		return nil, refuse(ValidationFailed)
+	}
+	if by != Program {
+		p.Key = by
+	}
+	scope := onceKey{p.Tenant, "run.retry", p.Once}
+	if earlier, done, bad := w.before(scope, p); bad != nil {
+		return nil, bad
+	} else if done {
+		ref, _ := earlier.(Ref)
+		v := w.runs[ref].view()
+		v.Replayed = true
+		return v, nil
+	}
+	t, parent := w.tenants[p.Tenant], w.runs[p.Run]
+	if t == nil || parent == nil || parent.Tenant != p.Tenant {
+		return nil, refuse(NotFound)
+	}
+	now = t.clock(now)
+	if parent.overdue(now) {
+		parent.Error = "the lease ran out"
+		t.abandon(parent, Crashed, now)
+	}
+	if parent.open() || parent.Status == Completed {
+		return nil, refuse(InvalidTransition)
+	}
+	if parent.RetriedBy != 0 {
+		return nil, refuse(AlreadyExists)
+	}
+	again := CreateRun{
+		Ref: p.Ref, Tenant: p.Tenant, Worker: parent.Worker, Task: parent.Task, Input: parent.Input, Key: p.Key,
+		User: parent.User, Reserve: parent.Reserved, Lease: parent.lease,
+	}
+	if p.Key == 0 {
+		again.Key = parent.Key
+	}
+	if p.Reserve != nil {
+		again.Reserve = *p.Reserve
+	}
+	if p.Lease != 0 {
+		again.Lease = p.Lease
+	}
+	r, bad := w.begin(t, again, now)
+	if bad != nil {
+		return nil, bad
+	}
+	r.Parent, r.Attempt, r.IsRetry = parent.Ref, parent.Attempt+1, true
+	parent.RetriedBy = r.Ref
 	w.remember(scope, p, p.Ref)
 	return r.view(), nil
 }

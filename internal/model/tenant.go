@@ -65,6 +65,7 @@ type tenant struct {
 	events     []event
 	units      map[string]string
 	marks      map[string]string // event id → its content
+	marked     map[string]marked
 	keys       []*key
 	members    map[Ref]*member
 	workers    map[string]*worker
@@ -125,7 +126,7 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 	t := &tenant{
 		TenantFields: p.TenantFields, ref: p.Ref, slug: p.Slug, plan: p.Plan, status: Active,
 		created: now, updated: now, since: now, last: now,
-		units: map[string]string{}, marks: map[string]string{}, members: map[Ref]*member{}, workers: map[string]*worker{},
+		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{}, members: map[Ref]*member{}, workers: map[string]*worker{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")

@@ -27,13 +27,22 @@ type event struct {
 	KeyTime time.Time
 }
 
+// marked is an event that is known by its id.
+type marked struct {
+	event
+
+	corrects bool  // something else
+	left     int64 // of its amount, not taken back
+}
+
 // used keeps an event.
-func (t *tenant) used(e event, now time.Time) {
+func (t *tenant) used(e event, now time.Time) event {
 	e.KeyTime = e.Time
 	if !e.Time.Before(t.monthAt(now).End) {
 		e.KeyTime = now
 	}
 	t.events = append(t.events, e)
+	return e
 }
 
 // UsageEvent describes an event to record. A zero Time is the arrival.
@@ -47,6 +56,7 @@ type UsageEvent struct {
 	Run      Ref
 	EventID  string
 	Metadata string
+	Corrects string
 }
 
 // RecordUsage records events. Where Single is set there is one, and its refusal is the call's.
@@ -73,6 +83,11 @@ type ReceiptView struct {
 var meterPattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,99}$`)
 
 func (e *UsageEvent) valid() bool {
+	if e.Corrects != "" {
+		bare := e.Time.IsZero() && e.Worker == "" && e.Key == 0 && e.Run == 0
+		return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && e.Amount < 0 && amounts(-e.Amount) && bare &&
+			len(e.Unit) <= 50 && e.EventID != "" && e.EventID != e.Corrects && len(e.EventID) <= 255 && len(e.Corrects) <= 255
+	}
 	return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && amounts(e.Amount) && len(e.Unit) <= 50 &&
 		(e.Worker == "" || workerPattern.MatchString(e.Worker)) && len(e.EventID) <= 255
 }
@@ -84,6 +99,14 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 	}
 	if len(p.Events) == 0 || len(p.Events) > 1000 {
 		return nil, refuse(ValidationFailed)
+	}
+	for _, e := range p.Events {
+		if e.Corrects == "" {
+			continue
+		}
+		if bad := w.may(by, now, p.Tenant, "usage:correct"); bad != nil {
+			return nil, bad
+		}
 	}
 	scope := onceKey{p.Tenant, "usage.record", p.Once}
 	if earlier, done, bad := w.before(scope, p); bad != nil {
@@ -103,13 +126,17 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 	if t.dead(now) {
 		return nil, refuse(TenantTerminated)
 	}
-	out := &ReceiptView{}
+	out, corrected := &ReceiptView{}, false
 	for _, e := range p.Events {
 		status, code := t.record(e, by, now)
 		if p.Single && status == rejected {
 			return nil, refuse(code)
 		}
 		out.Items = append(out.Items, UsageView{e.EventID, status, code})
+		corrected = corrected || e.Corrects != "" && status == "recorded"
+	}
+	if corrected {
+		t.log("usage.correct")
 	}
 	w.remember(scope, p, out.Items)
 	return out, nil
@@ -120,7 +147,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	if !e.valid() || by != Program && e.Key != 0 && e.Key != by {
 		return rejected, ValidationFailed
 	}
-	if by != Program {
+	if by != Program && e.Corrects == "" {
 		e.Key = by
 	}
 	id := e.EventID
@@ -130,6 +157,9 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 			return rejected, EventIDConflict
 		}
 		return "duplicate", ""
+	}
+	if e.Corrects != "" {
+		return t.correct(id, e, now)
 	}
 	at := e.Time
 	switch {
@@ -151,10 +181,33 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	}
 	t.changed(now)
 	t.units[e.Meter] = unit
+	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key}, now)
 	if id != "" {
 		t.marks[id] = text(e)
+		t.marked[id] = marked{event: used, left: e.Amount}
 	}
-	t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key}, now)
+	return "recorded", ""
+}
+
+// correct takes back what is left of an event at most, in the periods in which the event stands.
+func (t *tenant) correct(id string, e UsageEvent, now time.Time) (status, code string) {
+	original, known := t.marked[e.Corrects]
+	switch {
+	case !known || original.corrects || original.Meter != e.Meter:
+		return rejected, ValidationFailed
+	case e.Unit != "" && e.Unit != t.unit(e.Meter):
+		return rejected, UnitMismatch
+	case -e.Amount > original.left:
+		return rejected, ValidationFailed
+	}
+	t.changed(now)
+	original.left += e.Amount
+	t.marked[e.Corrects] = original
+	back := original.event
+	back.Amount = e.Amount
+	t.events = append(t.events, back)
+	t.marks[id] = text(e)
+	t.marked[id] = marked{event: back, corrects: true}
 	return "recorded", ""
 }
 

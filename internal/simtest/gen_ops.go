@@ -17,6 +17,7 @@ func (g *generator) operation() op {
 		{26, g.admission},
 		{13, g.completion},
 		{15, g.onRun},
+		{6, g.retry},
 		{16, g.usage},
 		{4, g.increment},
 		{4, g.sums},
@@ -119,6 +120,32 @@ func (g *generator) aRun(id model.Ref) runOf {
 	return runOf{id, max(run, 1)}
 }
 
+// retry is of a run that ended, or not.
+func (g *generator) retry() op {
+	id := g.somewhere()
+	by := g.someone(id)
+	p := model.RetryRun{Tenant: id, Run: max(1, pick(g, g.runsOf(id, true))), Once: g.once()}
+	if g.chance(5) {
+		p.Run = max(1, pick(g, g.runsOf(pick(g, g.world.Known()), true))) // of any tenant
+	}
+	if g.chance(30) {
+		p.Reserve = new(g.tokens())
+	}
+	if g.chance(20) {
+		p.Lease = g.lease()
+	}
+	if by == model.Program && g.chance(20) {
+		p.Key = pick(g, g.keysOf(id))
+	}
+	if g.chance(2) {
+		p.Lease = time.Millisecond
+	}
+	if g.chance(30) {
+		g.plan1(retryRun(by, p))
+	}
+	return retryRun(by, p)
+}
+
 func (g *generator) completion() op {
 	id := g.somewhere()
 	r := g.aRun(id)
@@ -200,10 +227,39 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 	if g.chance(10) {
 		e.Metadata = `{"a": 1, "b": "x"}`
 	}
+	if g.chance(12) {
+		e = g.correction(id)
+	}
 	if g.chance(3) {
 		e = pick(g, []model.UsageEvent{
 			{Meter: "worker_runs", Amount: 1}, {Meter: "Emails", Amount: 1}, {Meter: "emails", Amount: -1}, {Meter: "emails", Worker: "No Worker"},
 		})
+	}
+	return e
+}
+
+// correction takes something back of an event that mostly exists, mostly not too much.
+func (g *generator) correction(id model.Ref) model.UsageEvent {
+	e := model.UsageEvent{
+		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(20)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
+	}
+	if id != nowhere {
+		if known := pick(g, g.world.Marked(id)); known.EventID != "" && g.chance(85) {
+			e.Corrects, e.Meter = known.EventID, known.Meter
+			if known.Left > 0 {
+				e.Amount = -1 - g.Int64N(known.Left)
+			}
+		}
+	}
+	switch g.IntN(20) {
+	case 0:
+		e.Amount = -1_000_000
+	case 1:
+		e.EventID = ""
+	case 2:
+		e.Worker = "alpha"
+	case 3:
+		e.Unit = "GB"
 	}
 	return e
 }
@@ -268,7 +324,7 @@ func (g *generator) newKey() op {
 		p.MaxTokens = new(g.Int64N(1500))
 	}
 	if g.chance(10) {
-		p.RPM = new(1 + g.Int64N(100))
+		p.RPM = new(10_000 + g.Int64N(100)) // out of reach: rates go by the time of this machine
 	}
 	if g.chance(10) {
 		p.User = pick(g, append(g.world.People(), 9997))

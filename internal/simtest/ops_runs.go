@@ -31,6 +31,28 @@ func createRun(by model.Ref, p model.CreateRun) op {
 	}
 }
 
+func retryRun(by model.Ref, p model.RetryRun) op {
+	return op{
+		"RetryRun", by, given(p, p.Once),
+		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
+			p := p
+			p.Ref = ref
+			return w.RetryRun(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
+			r, err := e.RetryRun(ctx, rentroll.RetryRunParams{
+				TenantID: s.tenant(p.Tenant), RunID: s.run(p.Run), APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve,
+				Lease: p.Lease, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
+			s.named(ref, r.ID)
+			return s.runView(r), nil
+		},
+	}
+}
+
 func payload(text string) json.RawMessage {
 	if text == "" {
 		return nil
@@ -131,7 +153,7 @@ func completeRun(by model.Ref, p model.CompleteRun) op {
 func (s *side) usage(e model.UsageEvent) rentroll.UsageParams {
 	return rentroll.UsageParams{
 		Meter: e.Meter, Amount: e.Amount, Unit: e.Unit, Time: e.Time, WorkerID: e.Worker, APIKeyID: s.key(e.Key),
-		RunID: s.run(e.Run), EventID: e.EventID, Metadata: payload(e.Metadata),
+		RunID: s.run(e.Run), EventID: e.EventID, Metadata: payload(e.Metadata), Corrects: e.Corrects,
 	}
 }
 
@@ -158,8 +180,12 @@ func recordUsage(by model.Ref, p model.RecordUsage) op {
 // recordOne records one event by itself, which is refused where a batch rejects.
 func recordOne(by model.Ref, p model.RecordUsage) op {
 	p.Single = true
+	name := "RecordUsage"
+	if p.Events[0].Corrects != "" {
+		name = "RecordCorrection"
+	}
 	return op{
-		"RecordUsage", by, given(p, p.Once),
+		name, by, given(p, p.Once),
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
 			return w.RecordUsage(by, now, p)
 		},

@@ -54,6 +54,7 @@ func (s *side) runView(r *rentroll.Run) *model.RunView {
 		Task: r.Task, Input: string(r.Input), Status: string(r.Status), Success: r.Success, Error: string(r.Error),
 		Output: string(r.Output), Tokens: r.TotalTokens, Reserved: r.ReservedTokens, SoFar: r.TokensSoFar,
 		Latency: r.TotalLatencyMS, CostMicros: r.CostMicros, CostCents: r.CostCents, Late: r.Late, OverSoft: r.OverSoftLimit,
+		Parent: s.ref(r.ParentRunID), Attempt: r.Attempt, IsRetry: r.IsRetry, RetriedBy: s.ref(r.RetriedBy),
 		CancelRequested: r.CancelRequested, LeaseExpires: r.LeaseExpiresAt.UTC(), Created: r.CreatedAt.UTC(),
 		Started: utc(r.StartedAt), Ended: utc(r.CompletedAt), Replayed: r.Replayed,
 	}

@@ -143,6 +143,7 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = workers.load(&b.Workers, requests)
 	requests = meters.load(&b.Meters, requests)
 	requests = marks.load(&b.Marks, requests)
+	requests = usage.load(&b.Events, requests)
 	requests = once.load(&b.Once, requests)
 	requests = checkpoints.load(&b.Checkpoints, requests)
 	requests = chores.load(&b.Chores, requests)

@@ -29,11 +29,16 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 	},
 })
 
-var usage = prepare(table[rentroll.UsageID, rentroll.UsageEvent]{
+var usage = prepare(table[rentroll.UsageRef, rentroll.UsageEvent]{
 	name: "usage_events",
 	columns: columns(`tenant_id:id time id:id meter:text amount unit:text recorded_at worker_id:text api_key_id:id
-		run_id:id event_id:text metadata:text`),
+		run_id:id event_id:text metadata:text corrects:text`),
 	keys: 3,
+	bindKey: func(a Args, k rentroll.UsageRef) {
+		a.ID(k.TenantID)
+		bindTime(a, k.Time)
+		a.ID(k.ID)
+	},
 	bind: func(a Args, r *rentroll.UsageEvent) {
 		a.ID(r.TenantID)
 		bindTime(a, r.Time)
@@ -47,12 +52,20 @@ var usage = prepare(table[rentroll.UsageID, rentroll.UsageEvent]{
 		bindNullID(a, r.RunID)
 		bindNullText(a, r.EventID)
 		bindJSON(a, r.Metadata)
+		bindNullText(a, r.Corrects)
+	},
+	scan: func(row Row) (rentroll.UsageRef, *rentroll.UsageEvent, error) {
+		r := &rentroll.UsageEvent{TenantID: row.ID(), Time: scanTime(row), ID: row.ID(), Meter: row.Text(), Amount: row.Int(), Unit: row.Text()}
+		r.RecordedAt = scanTime(row)
+		r.WorkerID, r.APIKeyID, r.RunID = rentroll.NullString(row.Text()), row.ID(), row.ID()
+		r.EventID, r.Metadata, r.Corrects = rentroll.NullString(row.Text()), scanJSON(row), rentroll.NullString(row.Text())
+		return rentroll.UsageRef{TenantID: r.TenantID, Time: r.Time, ID: r.ID}, r, nil
 	},
 })
 
 var marks = prepare(table[rentroll.MarkRef, rentroll.UsageMark]{
 	name:    "usage_marks",
-	columns: columns("tenant_id:id event_id:text fingerprint:bytes usage_id:id recorded_at"),
+	columns: columns("tenant_id:id event_id:text fingerprint:bytes usage_id:id recorded_at time corrected"),
 	keys:    2,
 	bindKey: func(a Args, k rentroll.MarkRef) {
 		a.ID(k.TenantID)
@@ -64,10 +77,12 @@ var marks = prepare(table[rentroll.MarkRef, rentroll.UsageMark]{
 		bindHash(a, r.Fingerprint)
 		a.ID(r.UsageID)
 		bindTime(a, r.RecordedAt)
+		bindTime(a, r.Time)
+		a.Int(r.Corrected)
 	},
 	scan: func(row Row) (rentroll.MarkRef, *rentroll.UsageMark, error) {
 		r := &rentroll.UsageMark{TenantID: row.ID(), EventID: row.Text(), Fingerprint: scanHash(row), UsageID: row.ID()}
-		r.RecordedAt = scanTime(row)
+		r.RecordedAt, r.Time, r.Corrected = scanTime(row), scanTime(row), row.Int()
 		return rentroll.MarkRef{TenantID: r.TenantID, EventID: r.EventID}, r, nil
 	},
 })
