@@ -109,18 +109,21 @@ type Batch struct {
 	Marks     Rowset[MarkRef, UsageMark]
 	Events    Rowset[UsageRef, UsageEvent] // to be looked at; new ones are in Usage
 	Once      Rowset[OnceRef, OnceRecord]
+	Sessions  Rowset[[32]byte, Session] // by the SHA-256 of their tokens
 
 	Checkpoints Rowset[TenantID, AuditCheckpoint] // of pruned audits; the platform's, too
 	Chores      Rowset[ChoreRef, Chore]
 
 	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
-	// the answers are in Runs, Keys, Members and Operators as well.
+	// the answers are in Runs, Keys, Members, Operators and Sessions as well.
 	OverdueRuns  map[TenantID]*OverdueRuns
 	OverdueKeys  map[TenantID]*OverdueKeys
 	Memberships  map[UserID]*int    // all memberships of a user; the answer is how many there are
 	PlanInUse    map[string]*bool   // whether any tenant is on the plan
 	OperatorKeys map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
 	KeyHashes    map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
+
+	ExpiredSessions map[time.Time]*[][32]byte // the first MaxOverdue sessions that have expired at a time, earliest first
 
 	// Rows that are only ever added.
 	Payloads []*Payload
@@ -177,14 +180,15 @@ func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
-		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes)
+		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
+		b.Sessions.unloaded() || asks(b.ExpiredSessions)
 }
 
 // Changed reports whether there is anything to write.
 func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
-		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() ||
+		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
 		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid)+len(b.Trim) > 0
 }
 

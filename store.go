@@ -143,6 +143,8 @@ type Reader interface {
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
 
 	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
+	// ListAccounts lists accounts behind after, by id.
+	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
 	ListPlans(ctx context.Context) ([]*Plan, error) // by name
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
@@ -161,6 +163,8 @@ type Reader interface {
 	SumRollups(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
 	// SumUsage adds up the events whose time is in [from, to), a meter each.
 	SumUsage(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+
+	Recounter
 }
 
 // TenantRow is a tenant in a list: both of its rows.

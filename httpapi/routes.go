@@ -17,6 +17,7 @@ func (s *server) routes() {
 	s.runRoutes()
 	s.insightRoutes()
 	s.auditRoutes()
+	s.upkeepRoutes()
 
 	add(s, route{at: "GET /livez", id: "live", does: "Whether the process answers"}, s.live)
 	add(s, route{at: "GET /readyz", id: "ready", does: "Whether the server should get traffic"}, s.ready)
@@ -284,4 +285,16 @@ func (s *server) auditRoutes() {
 		at: "POST /v1/audit/prune", id: "prunePlatformAudit", does: "Take the oldest rows of the platform's own audit away, up to a checkpoint",
 		more: aboutPruneAudit, needs: rentroll.PermAuditPrune, body: needsBody, codes: codes{rentroll.CodeInvalidTransition},
 	}, prunePlatformAudit)
+}
+
+// upkeepRoutes look after what is stored.
+func (s *server) upkeepRoutes() {
+	add(s, route{
+		at: "POST /v1/reconcile", id: "reconcile", does: "Compare every counter and rollup with the rows it was made from",
+		more: aboutReconcile, needs: rentroll.PermTenantManage, platform: true, body: mayHaveBody,
+	}, reconcile)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/reconcile", id: "reconcileTenant", does: "Compare a tenant's counters and rollups with their rows",
+		more: aboutReconcile, needs: rentroll.PermTenantManage, body: mayHaveBody,
+	}, reconcileTenant)
 }

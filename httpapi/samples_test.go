@@ -86,6 +86,8 @@ var samples = []sample{
 	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
 	{id: "pruneAudit", at: "POST /v1/tenants/{tenant}/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
 	{id: "prunePlatformAudit", at: "POST /v1/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
+	{id: "reconcile", at: "POST /v1/reconcile", status: 200, body: `{"repair":true}`},
+	{id: "reconcileTenant", at: "POST /v1/tenants/{tenant}/reconcile", status: 200, body: `{"repair":true}`},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
 	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key

@@ -277,6 +277,7 @@ var nullable = []string{
 	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
 	"AuditExport.checkpoint", "AuditVerification.checkpoint", "AuditCheckpoint.tenant_id", "AuditPruning.tenant_id", "AuditPruning.checkpoint",
 	"Denial.api_key_id",
+	"Difference.tenant_id", "Unchecked.tenant_id",
 	"UsageResult.errors",
 	"ImportResult.api_key_id", "ImportResult.errors",
 	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
@@ -375,6 +376,15 @@ var meanings = map[string]string{
 
 	"AuditVerification.broken":       "The first place where the chain does not hold; null where it does",
 	"AuditVerification.chained_from": "The first chained row; of those before it only the numbers are known. 0 for none",
+
+	"Difference.tenant_id":     "null for what belongs to no tenant",
+	"Difference.key":           "Which row of the tenant, where it has several",
+	"Difference.stored":        "A number, a time or an id; empty for none",
+	"Difference.computed":      "What its rows come to; empty for none",
+	"Difference.note":          "Why it can't be mended; null where it can",
+	"Unchecked.reason":         "Why it can't be compared any more",
+	"Reconciliation.tenants":   "How many tenants this call has finished",
+	"Reconciliation.unchecked": "What can't be compared any more: its rows were pruned",
 
 	"Worker.first_used_at": "null until a run of it was admitted",
 

@@ -58,6 +58,10 @@ const (
 	aboutPruneAudit = `The chain is followed first, whole: what was tampered with is not pruned (` + "`invalid_transition`" + `). Then a checkpoint, signed ` +
 		`with the server's key, takes the place of the rows, the audit says so, and they are removed in small steps. A long audit takes several calls: ` +
 		"while the state is not `done`, call again, with `next_cursor` where there is one. A repetition is harmless."
+
+	aboutReconcile = `Counters, gauges, bounds, rollups and the directory say again what other rows say; a difference is damage. ` +
+		`Each tenant is compared in one snapshot, while everything is at work. A call compares so much and no more: ` +
+		"go on with `next_cursor` until it is null. With `repair`, differences are mended under the tenant's lock, and the audit tells of it."
 )
 
 var tags = []*huma.Tag{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -259,6 +260,7 @@ func counted(n int64, thing string) string {
 type progress struct {
 	out   io.Writer // nil where nobody looks
 	did   string
+	noun  string // what is counted; "" is rows
 	shown bool
 }
 
@@ -275,9 +277,10 @@ func (p *progress) at(rows, total int64) {
 	if p.out == nil {
 		return
 	}
-	text := fmt.Sprintf("\r\x1b[K%s %s rows", p.did, number(rows))
+	noun := cmp.Or(p.noun, "rows")
+	text := fmt.Sprintf("\r\x1b[K%s %s %s", p.did, number(rows), noun)
 	if total > 0 {
-		text = fmt.Sprintf("\r\x1b[K%s %s of %s rows", p.did, number(rows), number(total))
+		text = fmt.Sprintf("\r\x1b[K%s %s of %s %s", p.did, number(rows), number(total), noun)
 	}
 	_, _ = io.WriteString(p.out, text) // who does not see it misses nothing
 	p.shown = true

@@ -152,6 +152,8 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = askMemberships(b, requests)
 	requests = askPlans(b, requests)
 	requests = askHashes(b, requests)
+	requests = sessions.load(&b.Sessions, requests)
+	requests = askSessions(b, requests)
 	return askOperatorKeys(b, requests)
 }
 
@@ -247,6 +249,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = chores.save(&b.Chores, requests)
 	requests = trimAudits(b.Trim, requests)
 	requests = operatorKeys.save(&b.Operators, requests)
+	requests = sessions.save(&b.Sessions, requests)
 	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
 }
