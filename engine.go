@@ -127,6 +127,16 @@ func (e *Engine) Close() error {
 	return err
 }
 
+// stopping reports whether the engine is being closed.
+func (c *core) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Ping reports whether the store answers.
 func (e *Engine) Ping(ctx context.Context) error {
 	return e.core.store.View(ctx, func(r Reader) error {

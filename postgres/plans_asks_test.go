@@ -88,6 +88,8 @@ var parameters = map[string]struct {
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
 	"auditAfter":        {201, []any{whose{}, 100, 201}},
 	"listDenials":       {201, []any{whose{}, last, 201}},
+	"trimAudit":         {1000, []any{whose{}, 9000, 10_112}},
+	"listChores":        {256, []any{uid(150), "purge", 256}},
 	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
 

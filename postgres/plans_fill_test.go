@@ -66,6 +66,8 @@ var fillings = []filling{
 	{"idempotency", 1_000_000, "tenant_id=owner(n); operation='run.create'; key='key-' || n; fingerprint=hash(n); result=''; created_at=n"},
 	{"audit", 1_000_000, `tenant_id=owner(n); sequence=n; id=uid(n); at=n; actor='system'; action='run.created'; resource_type='run';
 		resource_id='run'`},
+	{"audit_checkpoints", 100_000, "tenant_id=uid(n); sequence=100; chained_from=1; pruned=100; older_than=n; at=n; removed=100"},
+	{"chores", 100_000, "tenant_id=uid(n); kind='purge'; began_at=n"},
 	{"denials", 100_000, "tenant_id=evenly(n); id=uid(n); at=n; code='quota_exceeded'; reason='full'"},
 	{"denial_counts", 100_000, "tenant_id=owner(n); minute=n; code='quota_exceeded'; quota='runs'; denials=1"},
 	{"batches", 200_000, "id=uid(n)"},

@@ -35,6 +35,7 @@ func engineTests() []test {
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
+		{"MembersActAsTheyAre", engineMembersAct},
 		{"CorrectsUsage", engineCorrects},
 	}
 }

@@ -67,6 +67,8 @@ func groups() []group {
 		{"Marks", markTests()},
 		{"Idempotency", onceTests()},
 		{"Audit", auditTests()},
+		{"Checkpoints", checkpointTests()},
+		{"Chores", choreTests()},
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
 		{"Statistics", statisticsTests()},

@@ -25,12 +25,14 @@ func Statements() map[string]*Stmt {
 		"listPeriods": listPeriods, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions,
+		"trimAudit":       trimAudit, "listChores": listChores,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
 		"once": once, "audit": audit, "denials": denials, "sessions": sessions,
+		"checkpoints": checkpoints, "chores": chores,
 	} {
 		for action, stmt := range t.statements() {
 			all[name+"."+action] = stmt
