@@ -93,8 +93,8 @@ func linkTo(t *testing.T, body, attribute string) string {
 	if !ok {
 		t.Fatalf("there is no link with %s in\n%s", attribute, body)
 	}
-	at := before[strings.LastIndex(before, `href="`)+len(`href="`):]
-	return strings.ReplaceAll(at[:strings.Index(at, `"`)], "&amp;", "&")
+	at, _, _ := strings.Cut(before[strings.LastIndex(before, `href="`)+len(`href="`):], `"`)
+	return strings.ReplaceAll(at, "&amp;", "&")
 }
 
 func TestRunPage(t *testing.T) {
