@@ -82,7 +82,8 @@ func (v *visit) overrideLimit() (*outcome, error) {
 		if edit.LimitOverrides == nil {
 			edit.LimitOverrides = quota.Limits{}
 		}
-		if delete(edit.LimitOverrides, definition.Name); !remove {
+		delete(edit.LimitOverrides, definition.Name)
+		if !remove {
 			edit.LimitOverrides[definition.Name] = limit
 		}
 		return nil

@@ -112,30 +112,33 @@ func (v *visit) tenantNews(p *tenantPage) error {
 func (v *visit) tenantRest(p *tenantPage) (err error) {
 	id := p.Tenant.ID
 	p.Quotas = quota.Definitions()
-	if p.Plans, err = v.engine.ListPlans(v); allowed(err) != nil {
+	p.Plans, err = v.engine.ListPlans(v)
+	if err := allowed(err); err != nil {
 		return err
 	}
-	if p.Keys, err = v.engine.ListAPIKeys(v, rentroll.ListAPIKeysParams{TenantID: id, Page: rentroll.Page{Limit: tenantKeys}}); allowed(err) != nil {
+	p.Keys, err = v.engine.ListAPIKeys(v, rentroll.ListAPIKeysParams{TenantID: id, Page: rentroll.Page{Limit: tenantKeys}})
+	if err := allowed(err); err != nil {
 		return err
 	}
-	if p.Workers, err = v.engine.ListWorkers(v, id); allowed(err) != nil {
+	p.Workers, err = v.engine.ListWorkers(v, id)
+	if err := allowed(err); err != nil {
 		return err
 	}
 	members, err := v.engine.ListMembers(v, rentroll.ListMembersParams{TenantID: id, Page: rentroll.Page{Limit: tenantMembers}})
-	if allowed(err) != nil {
+	if err := allowed(err); err != nil {
 		return err
 	}
 	if members != nil {
 		for _, m := range members.Items {
 			user, err := v.engine.GetUser(v, m.UserID)
-			if allowed(err) != nil {
+			if err := allowed(err); err != nil {
 				return err
 			}
 			p.Members = append(p.Members, person{m, user})
 		}
 	}
 	audit, err := v.engine.ListAudit(v, rentroll.ListAuditParams{TenantID: id, Page: rentroll.Page{Limit: tenantAudit}})
-	if allowed(err) != nil {
+	if err := allowed(err); err != nil {
 		return err
 	}
 	if audit != nil {
