@@ -11,17 +11,9 @@ import (
 	"github.com/rentroll/rentroll/quota"
 )
 
-// form returns a field of the posted form.
-func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
-
 // back is the page of the tenant that the path names.
 func (v *visit) back(said string) *outcome {
 	return &outcome{to: root + "tenants/" + v.r.PathValue("tenant"), said: said}
-}
-
-// wrong is an error about one field of a form.
-func wrong(field, message string) error {
-	return &rentroll.Error{Code: rentroll.CodeValidationFailed, Message: "the form is not complete", Fields: []rentroll.FieldError{{Field: field, Message: message}}}
 }
 
 func (v *visit) previewPlan() (any, error) {
@@ -122,10 +114,10 @@ func (v *visit) limitOfForm() (quota.Limit, error) {
 	return limit, nil
 }
 
-type step func(*rentroll.Engine, context.Context, rentroll.TransitionParams) (*rentroll.Tenant, error)
+type tenantStep func(*rentroll.Engine, context.Context, rentroll.TransitionParams) (*rentroll.Tenant, error)
 
 // transition is a step in a tenant's life. Its form asks for the slug, so that nobody takes it by a slip.
-func transition(step step, said string) func(*visit) (*outcome, error) {
+func transition(step tenantStep, said string) func(*visit) (*outcome, error) {
 	return func(v *visit) (*outcome, error) {
 		id, err := v.tenant()
 		if err != nil {

@@ -2,7 +2,6 @@ package console
 
 import (
 	"crypto/rand"
-	"errors"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -54,11 +53,6 @@ const (
 	tenantMembers = 20
 	tenantAudit   = 12
 )
-
-// tenant returns the id of the tenant that the path names.
-func (v *visit) tenant() (rentroll.TenantID, error) {
-	return v.engine.ResolveTenant(v, v.r.PathValue("tenant"))
-}
 
 func (v *visit) showTenant() (any, error) {
 	id, err := v.tenant()
@@ -146,14 +140,6 @@ func (v *visit) tenantRest(p *tenantPage) (err error) {
 	}
 	p.Charts, err = v.tenantCharts(p)
 	return allowed(err)
-}
-
-// allowed drops the error of what the visitor may not read: the page is then without it.
-func allowed(err error) error {
-	if errors.Is(err, rentroll.CodeForbidden) {
-		return nil
-	}
-	return err
 }
 
 func (v *visit) tenantActions(t *rentroll.Tenant) tenantActions {
