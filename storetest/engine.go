@@ -32,6 +32,7 @@ func engineTests() []test {
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
 		{"PlanTenants", engineCountPlanTenants},
+		{"PlanPreview", enginePlanPreview},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
