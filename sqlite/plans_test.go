@@ -26,7 +26,15 @@ var (
 	}
 	maySort = map[string]string{
 		"sumRollups": "groups by meter what lies in order of time; a tenant has few meters",
+		"sumPeaks":   "likewise",
 		"sumEvents":  "likewise, over what is left of a quarter of an hour",
+
+		"groupRollups":        "groups by value what lies in order of time",
+		"groupPeaks":          "likewise",
+		"groupEvents":         "likewise, over what is left of a quarter of an hour",
+		"groupEventsByWorker": "likewise",
+		"groupEventsByKey":    "likewise",
+		"groupEventsByKept":   "likewise",
 	}
 
 	// mayRoam are the statements that find rows of tenants across tenants.

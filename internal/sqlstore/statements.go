@@ -17,13 +17,17 @@ func Statements() map[string]*Stmt {
 		"overdueRuns": overdueRuns, "countOverdueRuns": countOverdueRuns, "listRuns": listRuns, "filterRuns": filterRuns,
 		"filterRunsOf": filterRunsOf,
 		"lastScanned":  lastScanned, "loadPayload": loadPayload, "listWorkers": listWorkers,
-		"listMeters": listMeters, "addRollup": addRollup, "sumRollups": sumRollups, "sumEvents": sumEvents,
+		"listMeters": listMeters, "listPrices": listPrices, "addRollup": addRollup, "addPeak": addPeak,
+		"sumRollups": sumRollups, "hourParts": hourParts, "sumPeaks": sumPeaks, "sumEvents": sumEvents,
+		"groupRollups": groupRollups, "groupHours": groupHours, "groupParts": groupParts, "groupPeaks": groupPeaks,
+		"groupEvents": groupEvents, "groupEventsByWorker": groupEventsByWorker, "groupEventsByKey": groupEventsByKey,
+		"groupEventsByKept": groupEventsByKept, "listRollups": listRollups, "listPeaks": listPeaks,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
-		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
+		"payloads": payloads, "workers": workers, "meters": meters, "prices": prices, "values": values, "usage": usage, "marks": marks, "periods": periods,
 		"once": once, "audit": audit, "denials": denials,
 	} {
 		for action, stmt := range t.statements() {
