@@ -40,6 +40,9 @@ type core struct {
 	stats    statistics
 	metrics  metrics
 
+	standings   standings
+	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
+
 	random     sync.Mutex // guards opts.Random
 	stop       chan struct{}
 	background sync.WaitGroup // the sweeper and the writer of statistics
@@ -54,6 +57,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	}
 	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
 	c.keys, c.limiters = newKeyCache(store, opts.CachedKeys), newLimiters()
+	c.ownOperator = hashSecret(opts.OperatorSecret)
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {
 		n = min(n, opts.Lanes)
@@ -104,6 +108,7 @@ func (e *Engine) Close() error {
 	e.core.closed.Do(func() {
 		close(e.core.stop)
 		e.core.keys.close()
+		e.core.standings.close()
 		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()
@@ -120,6 +125,16 @@ func (e *Engine) Close() error {
 		err = e.core.store.Close()
 	})
 	return err
+}
+
+// stopping reports whether the engine is being closed.
+func (c *core) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // Ping reports whether the store answers.

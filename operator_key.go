@@ -27,20 +27,24 @@ type OperatorKey struct {
 // at returns the key as it is now.
 func (k *OperatorKey) at(now time.Time) *OperatorKey {
 	known := *k
+	known.Status = k.statusAt(now)
+	return &known
+}
+
+func (k *OperatorKey) statusAt(now time.Time) KeyStatus {
 	switch {
 	case k.RevokedAt != nil:
-		known.Status = KeyRevoked
+		return KeyRevoked
 	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
-		known.Status = KeyExpired
+		return KeyExpired
 	default:
-		known.Status = KeyActive
+		return KeyActive
 	}
-	return &known
 }
 
 // actor returns whom the key lets in.
 func (k *OperatorKey) actor(now time.Time) (Actor, error) {
-	if k.at(now).Status != KeyActive {
+	if k.statusAt(now) != KeyActive {
 		return Actor{}, errUnauthenticated
 	}
 	permissions, err := k.set()

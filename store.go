@@ -145,6 +145,8 @@ type Reader interface {
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
 
 	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
+	// ListAccounts lists accounts behind after, by id.
+	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
 	ListPlans(ctx context.Context) ([]*Plan, error) // by name
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
@@ -155,7 +157,8 @@ type Reader interface {
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
 	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.
 	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
-	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error) // by name
+	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
+	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 
 	// ListPrices lists the prices of meters that were set before an instant, by meter and time.
@@ -176,10 +179,10 @@ type Reader interface {
 	GroupPeaks(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 	GroupUsage(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 
-	// ListRollups and ListPeaks list the buckets of a dimension that begin in [from, to) and hold anything, by bucket, meter
-	// and value.
-	ListRollups(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
+	// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
 	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
+
+	Recounter
 }
 
 // TenantRow is a tenant in a list: both of its rows.
@@ -214,13 +217,6 @@ type GroupFilter struct {
 type GroupSum struct {
 	Range int // which of the ranges
 	Value string
-	RollupSum
-	Peak int64
-}
-
-// Rollup is one bucket.
-type Rollup struct {
-	RollupKey
 	RollupSum
 	Peak int64
 }

@@ -41,6 +41,7 @@ var sections = []section{
 	}},
 	{"verify", verify},
 	{"keys", verifyKeys},
+	{"keys-forward", forwardAuth},
 	{"check", check},
 	{"summary", summary},
 	{"list", list},

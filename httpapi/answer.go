@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -59,13 +60,32 @@ var format = huma.Format{
 	Unmarshal: func([]byte, any) error { return errors.New("httpapi: bodies are read by decode") },
 }
 
-// encode returns the JSON of an answer. The payloads of a run are put in as they came: every encoder would tidy up their
-// white space.
+// encode returns the JSON of an answer.
 func encode(v any) ([]byte, error) {
-	run, ok := v.(*rentroll.Run)
-	if !ok {
+	switch v := v.(type) {
+	case *rentroll.Verification:
+		return appendVerification(make([]byte, 0, 512), v), nil
+	case *rentroll.Run:
+		return encodeRun(v)
+	case *admission:
+		if v.group == nil {
+			return encodeRun(v.run)
+		}
+		items := make([][]byte, len(v.group.Items))
+		for i, run := range v.group.Items {
+			var err error
+			if items[i], err = encodeRun(run); err != nil {
+				return nil, err
+			}
+		}
+		return slices.Concat([]byte(`{"items":[`), bytes.Join(items, []byte(",")), []byte("]}")), nil
+	default:
 		return marshal(v)
 	}
+}
+
+// encodeRun puts the payloads of a run in as they came: every encoder would tidy up their white space.
+func encodeRun(run *rentroll.Run) ([]byte, error) {
 	// The engine takes no text with a NUL, so that what stands for a payload can't be part of anything else.
 	tidied := *run
 	pieces := map[string]*json.RawMessage{

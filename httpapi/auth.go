@@ -12,22 +12,29 @@ import (
 	"github.com/rentroll/rentroll"
 )
 
-// admit is the way into every operation: it finds out who calls, and refuses what no operation would take. An operation
-// that its documentation calls public needs no credential.
+// admit is the way into the operations that huma answers.
 func (s *server) admit(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	if !isPublic(ctx.Operation()) {
-		if err := s.authenticate(w, r); err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-	}
-	if err := checkQuery(r.URL.RawQuery); err != nil {
+	if _, err := s.letIn(w, r, isPublic(ctx.Operation())); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	r.Header.Del("Accept") // every answer is JSON; huma would pick a media type by it
 	next(ctx)
+}
+
+// letIn is the way into every operation: it finds out who calls, and refuses what no operation would take. An operation
+// that its documentation calls public needs no credential. It returns the query.
+func (s *server) letIn(w http.ResponseWriter, r *http.Request, public bool) (url.Values, error) {
+	if !public {
+		if err := s.authenticate(w, r); err != nil {
+			return nil, err
+		}
+	}
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
+	return readQuery(r.URL.RawQuery)
 }
 
 // isPublic reports whether an operation is documented to need no credential.
@@ -53,21 +60,22 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) error {
 	}
 	actor.RequestID = x.id
 	actor.UserAgent = userAgent(r.UserAgent())
-	x.engine, x.caller = s.engine.As(actor), actor.String()
+	x.engine = s.engine.As(actor)
 	return nil
 }
 
 // credential returns the one secret of a request; "" is none, which is good for nobody.
 func credential(h http.Header) (string, error) {
-	var found []string
-	for _, value := range h.Values("Authorization") {
+	var space [2]string // keeps the usual one off the heap
+	found := space[:0]
+	for _, value := range h["Authorization"] {
 		scheme, secret, _ := strings.Cut(strings.TrimSpace(value), " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			secret = "" // some other scheme is a credential too, if one that lets nobody in
 		}
 		found = append(found, strings.TrimSpace(secret))
 	}
-	found = append(found, h.Values("X-API-Key")...)
+	found = append(found, h["X-Api-Key"]...)
 	slices.Sort(found)
 	found = slices.Compact(found)
 	switch len(found) {
@@ -106,11 +114,11 @@ func userAgent(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }
 
-// checkQuery refuses what the parser of the query would let pass: what can't be read, and what comes twice or empty.
-func checkQuery(raw string) error {
+// readQuery refuses what the parser of the query would let pass: what can't be read, and what comes twice or empty.
+func readQuery(raw string) (url.Values, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return malformed("the query can't be read")
+		return nil, malformed("the query can't be read")
 	}
 	var bad []rentroll.FieldError
 	for name, given := range values {
@@ -122,7 +130,7 @@ func checkQuery(raw string) error {
 		}
 	}
 	slices.SortFunc(bad, func(a, b rentroll.FieldError) int { return strings.Compare(a.Field, b.Field) })
-	return invalid(bad...)
+	return values, invalid(bad...)
 }
 
 const aboutUserHeader = "With an operator key: the user for whom the call is made, an id (`usr_…`) or `external:` and an external id. " +

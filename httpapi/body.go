@@ -20,17 +20,14 @@ import (
 
 // readBody returns the body of a request, which must be one of the media types; "" where there is none.
 func (s *server) readBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
-	tooLarge := &rentroll.Error{
-		Code: rentroll.CodePayloadTooLarge, Message: "the body is larger than " + strconv.FormatInt(s.opts.MaxBody, 10) + " bytes",
-	}
 	if r.ContentLength > s.opts.MaxBody {
-		return nil, tooLarge
+		return nil, s.tooLarge()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
+	body, err := readAll(w, r, s.opts.MaxBody)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, tooLarge
+		return nil, s.tooLarge()
 	case err != nil:
 		return nil, malformed("the body could not be read to its end")
 	case len(body) == 0:
@@ -39,11 +36,34 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request, types []string
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, unsupported("a body must not be compressed")
 	}
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	given := r.Header.Get("Content-Type")
+	if slices.Contains(types, given) {
+		return body, nil // as nearly all write it
+	}
+	media, params, err := mime.ParseMediaType(given)
 	if err != nil || !slices.Contains(types, media) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
 		return nil, unsupported("a body must be " + strings.Join(types, " or "))
 	}
 	return body, nil
+}
+
+// smallBody is the most bytes that a request gets memory for by merely announcing them.
+const smallBody = 4096
+
+// readAll reads at most so many bytes. One that says that it is small is read into what it needs.
+func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if n := r.ContentLength; 0 <= n && n <= min(smallBody, most) {
+		body := make([]byte, n)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+}
+
+func (s *server) tooLarge() error {
+	return &rentroll.Error{
+		Code: rentroll.CodePayloadTooLarge, Message: "the body is larger than " + strconv.FormatInt(s.opts.MaxBody, 10) + " bytes",
+	}
 }
 
 func unsupported(message string) error {
@@ -57,7 +77,7 @@ func decode(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return malformed("the body is not valid UTF-8")
 	}
-	err := json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+	err := json.Unmarshal(body, into, strict)
 	var shape *json.SemanticError
 	if errors.As(err, &shape) {
 		// The decoder stops where something does not fit. Whether what is behind it is JSON at all comes first.
@@ -80,6 +100,9 @@ func decode(body []byte, into any) error {
 		return malformed("the body is not valid JSON")
 	}
 }
+
+// strict is what the bodies of requests must be.
+var strict = json.RejectUnknownMembers(true)
 
 // lax lets pass what is JSON by its grammar.
 var lax = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))

@@ -5,6 +5,7 @@
 //	net/http ─▶ server      request id, log, metrics, panics, time limit          server.go
 //	         ─▶ router      unknown paths and methods                             router.go
 //	         ─▶ huma        the query and the path, by the types of the route     routes.go
+//	            or direct   where these are plain texts or none                   direct.go
 //	         ─▶ step        who calls, which tenant, the strict body              auth.go, step.go, body.go
 //	         ─▶ a handler   one call of an engine method                          a file a noun
 //	         ─▶ step        status, ETag, JSON as it is stored                    answer.go

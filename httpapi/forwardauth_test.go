@@ -193,7 +193,7 @@ func TestDeniedKnowsEveryReason(t *testing.T) {
 		"rate_limited": rentroll.CodeRateLimited, "something new": rentroll.CodeUnauthenticated,
 	} {
 		rec := &probe{header: http.Header{}}
-		err := denied(&exchange{writer: rec}, reason, nil)
+		err := denied(&exchange{writer: recorder{ResponseWriter: rec}}, reason, nil)
 		if rentroll.CodeOf(err) != want || rec.header.Get(denialHeader) != reason {
 			t.Errorf("%q: %v", reason, err)
 		}

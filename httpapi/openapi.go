@@ -84,11 +84,19 @@ func (r route) success() int {
 	return r.status
 }
 
+// silence is the status of a success that says nothing.
+func (r route) silence() int {
+	if r.status == 0 {
+		return http.StatusNoContent
+	}
+	return r.status
+}
+
 func (r route) mediaTypes() []string {
 	if r.patch {
 		return []string{jsonType, mergePatchType}
 	}
-	return []string{jsonType}
+	return jsonContent
 }
 
 // refusals are the codes that an operation may answer with, in the order of the list of codes.
@@ -207,7 +215,6 @@ func (s *server) describe(r route) huma.Operation {
 	switch {
 	case r.relayed:
 		op.Security = append(op.Security, map[string][]string{}) // the key is no condition of asking
-		op.Middlewares = huma.Middlewares{withoutConditions}
 	case r.needs == "":
 		op.Security = []map[string][]string{{}}
 	}

@@ -11,6 +11,11 @@ import (
 // route hands a request to its route. What the standard router would answer in words of its own, unknown paths,
 // methods and redirects to tidier paths, is a problem like every other refusal here.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	if h, known := s.direct[endpoint{r.Method, r.URL.Path}]; known && r.URL.RawPath == "" {
+		r.Pattern = r.Method + " " + r.URL.Path
+		h.ServeHTTP(w, r)
+		return
+	}
 	if !tidy(r.URL.EscapedPath()) {
 		s.refuse(w, r, notFound("path"))
 		return

@@ -45,15 +45,20 @@ func add[P, B, T any](s *server, r route, do handler[P, B, T]) {
 	}
 	s.added = append(s.added, r)
 	op := s.describe(r)
+	api := s.api
+	if params, plain := textsOf(reflect.TypeFor[P]()); plain {
+		addDirect(s, r, isPublic(&op), params, do)
+		api = descriptive{api}
+	}
 	if reflect.TypeFor[T]() == reflect.TypeFor[nothing]() {
-		huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
+		huma.Register(api, op, func(ctx context.Context, p *P) (*struct{}, error) {
 			if _, _, err := perform(ctx, s, r, p, do); err != nil {
 				return nil, s.problem(ctx, err)
 			}
 			return &struct{}{}, nil
 		})
 	} else {
-		huma.Register(s.api, op, func(ctx context.Context, p *P) (*answer[T], error) {
+		huma.Register(api, op, func(ctx context.Context, p *P) (*answer[T], error) {
 			c, out, err := perform(ctx, s, r, p, do)
 			if err != nil {
 				return nil, s.problem(ctx, err)
@@ -78,8 +83,10 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 	if err := mayAsk(c.engine, r); err != nil {
 		return c, none, err
 	}
-	if c.conditions, err = conditionsOf(req.Header); err != nil {
-		return c, none, err
+	if !r.relayed { // else its conditions were meant for somebody else
+		if c.conditions, err = conditionsOf(req.Header); err != nil {
+			return c, none, err
+		}
 	}
 	if r.method() != http.MethodGet && !r.conditional && c.conditions.given() {
 		return c, none, malformed("this operation takes no conditions: If-Match and If-None-Match would have no effect")
@@ -98,10 +105,10 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 		if c.engine, err = c.engine.ForUser(ctx, c.tenant, x.forUser); err != nil {
 			return c, none, err
 		}
-		x.caller = c.engine.Actor().String()
+		x.engine = c.engine
 	}
 	body := new(B)
-	if err := s.readInto(x.writer, req, r, body); err != nil {
+	if err := s.readInto(&x.writer, req, r, body); err != nil {
 		return c, none, err
 	}
 	out, err := do(c, p, body)

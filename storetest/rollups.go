@@ -156,10 +156,10 @@ func rollupQuarters(s *scene) {
 		}
 	}
 	s.view(func(ctx context.Context, r rentroll.Reader) error {
-		list, err := r.ListRollups(ctx, tenant, "", bucket(0), bucket(12))
+		list, err := r.ListRollups(ctx, rentroll.RollupFilter{TenantID: tenant, From: bucket(0), To: bucket(12), Limit: 100})
 		same(s, "the list", list, wantList)
 		s.must(err)
-		list, err = r.ListRollups(ctx, tenant, "", bucket(2), bucket(7))
+		list, err = r.ListRollups(ctx, rentroll.RollupFilter{TenantID: tenant, From: bucket(2), To: bucket(7), Limit: 100})
 		same(s, "the list", list, wantList[2:7])
 		return err
 	})

@@ -63,9 +63,10 @@ var (
 	quarters = "total - total_1 - total_2 - total_3, events - events_1 - events_2 - events_3, total_1, events_1, total_2, events_2, total_3, events_3"
 
 	sumRollups = &Stmt{SQL: "SELECT meter, " + halves("total") + ", CAST(SUM(events) AS BIGINT) FROM usage_rollups" + inRange + " GROUP BY meter"}
-	hourParts  = &Stmt{SQL: "SELECT meter, value, " + quarters + " FROM usage_rollups WHERE tenant_id = $1 AND dimension = $2 AND bucket = $3"}
-	sumPeaks   = &Stmt{SQL: "SELECT meter, MAX(peak) FROM usage_peaks" + inRange + " GROUP BY meter"}
-	sumEvents  = &Stmt{SQL: `SELECT meter, ` + halves("amount") + `, COUNT(*), MAX(amount) FROM usage_events
+	hourParts  = &Stmt{SQL: "SELECT meter, value, " + quarters + ` FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket = $3 ORDER BY meter, value`}
+	sumPeaks  = &Stmt{SQL: "SELECT meter, MAX(peak) FROM usage_peaks" + inRange + " GROUP BY meter"}
+	sumEvents = &Stmt{SQL: `SELECT meter, ` + halves("amount") + `, COUNT(*), MAX(amount) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 GROUP BY meter`}
 
 	groupRollups = &Stmt{SQL: "SELECT CAST($6 AS BIGINT), value, " + halves("total") + ", CAST(SUM(events) AS BIGINT) FROM usage_rollups" + inRange +
@@ -75,8 +76,7 @@ var (
 		WHERE tenant_id = $1 AND dimension = $2 AND bucket = $3 AND meter = $4`}
 	groupPeaks = &Stmt{SQL: "SELECT CAST($6 AS BIGINT), value, MAX(peak) FROM usage_peaks" + inRange + " AND meter = $5 GROUP BY value"}
 
-	listRollups = &Stmt{SQL: "SELECT bucket, meter, value, " + quarters + " FROM usage_rollups" + inRange + " ORDER BY bucket, meter, value"}
-	listPeaks   = &Stmt{SQL: "SELECT bucket, meter, value, peak FROM usage_peaks" + inRange + " ORDER BY bucket, meter, value"}
+	listPeaks = &Stmt{SQL: "SELECT bucket, meter, value, peak FROM usage_peaks" + inRange + " ORDER BY bucket, meter, value"}
 )
 
 // Sums of events by what they have in a column.
@@ -437,28 +437,7 @@ func (r *reader) GroupUsage(ctx context.Context, f rentroll.GroupFilter) (out []
 	return out, err
 }
 
-// ListRollups lists the buckets of a dimension that begin in [from, to) and hold events, by bucket, meter and value.
-func (r *reader) ListRollups(ctx context.Context, tenant rentroll.TenantID, dimension string, from, to time.Time) (out []rentroll.Rollup, err error) {
-	err = r.session.Run(ctx, &Request{
-		Stmt: listRollups, Rows: 1, Bind: bindRange(tenant, dimension, from.Truncate(hour), to),
-		Scan: func(row Row) error {
-			start := scanTime(row)
-			k := rentroll.RollupKey{TenantID: tenant, Dimension: dimension, Meter: row.Text(), Value: row.Text()}
-			for i := range 4 {
-				sum := rentroll.RollupSum{Total: row.Int(), Events: row.Int()}
-				k.Bucket = start.Add(time.Duration(i) * quarter)
-				if sum != (rentroll.RollupSum{}) && !k.Bucket.Before(from) && k.Bucket.Before(to) {
-					out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: sum})
-				}
-			}
-			return nil
-		},
-	})
-	slices.SortStableFunc(out, func(a, b rentroll.Rollup) int { return a.Bucket.Compare(b.Bucket) })
-	return out, err
-}
-
-// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), likewise.
+// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
 func (r *reader) ListPeaks(ctx context.Context, tenant rentroll.TenantID, dimension string, from, to time.Time) (out []rentroll.Rollup, err error) {
 	err = r.session.Run(ctx, &Request{
 		Stmt: listPeaks, Rows: 1, Bind: bindRange(tenant, dimension, from, to),
