@@ -14,7 +14,7 @@ import (
 // TellApart is how many values of a kept dimension are told apart in a month.
 const TellApart = 3
 
-// MeterView is what a meter is; the parameters of PutMeter, too.
+// MeterDef is what a meter is; the parameters of PutMeter, too.
 type MeterDef struct {
 	Unit, Aggregation, Display string
 	Price                      *int64
