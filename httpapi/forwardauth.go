@@ -104,7 +104,7 @@ func (s *server) forwardAuthRoute() {
 		status: http.StatusNoContent, relayed: true,
 		codes: codes{
 			rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated,
-			rentroll.CodeWorkerNotAllowed, rentroll.CodeRateLimited,
+			rentroll.CodeWorkerNotAllowed, rentroll.CodeRateLimited, rentroll.CodeOverloaded,
 		},
 	}
 	add(s, r, s.forwardAuth)
