@@ -43,6 +43,13 @@ var examples = map[string]func() json.RawMessage{
 		row, head := exampleAuditRow(), exampleAuditHead()
 		return example(rentroll.AuditExport{Items: []*rentroll.AuditRow{&row}, Head: &head})
 	},
+	"Reconciliation": func() json.RawMessage {
+		return example(rentroll.Reconciliation{
+			Tenants: 214, Unchecked: []rentroll.Unchecked{}, Differences: []rentroll.Difference{{
+				TenantID: exampleTenantID, Table: "accounts", Field: "concurrent_runs", Stored: "6", Computed: "5", Mended: true,
+			}},
+		})
+	},
 	"Worker": func() json.RawMessage {
 		return example(rentroll.Worker{WorkerID: "business-builder", Enabled: true, FirstUsedAt: new(exampleTime)})
 	},

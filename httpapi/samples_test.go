@@ -65,6 +65,7 @@ var samples = []sample{
 	{id: "completeRun", at: "POST /v1/tenants/{tenant}/runs/{run}/complete", status: 200, alone: true, body: `{"success":true,"output":{"b":2},"error":"none",
 		"replay_token":"t","total_tokens":7,"total_latency_ms":8,"stages_completed":1,"recoveries":0,"policy_violations":0,"cost_micros":20000,"cost_cents":2}`},
 	{id: "cancelRun", at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", status: 200, alone: true, body: `{}`},
+	{id: "reserveTokens", at: "POST /v1/tenants/{tenant}/runs/{run}/reserve", status: 200, alone: true, body: `{"tokens":70}`},
 	{id: "retryRun", at: "POST /v1/tenants/{tenant}/runs/{ended}/retry", status: 201, alone: true, body: `{"reserve_tokens":3,"lease_seconds":60}`},
 	{id: "recordUsage", at: "POST /v1/tenants/{tenant}/usage", status: 200, alone: true, body: `{"meter":"documents","amount":3,"unit":"pages",
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},
@@ -84,6 +85,10 @@ var samples = []sample{
 	{id: "getPlatformAuditHead", at: "GET /v1/audit/head", status: 200},
 	{id: "exportAudit", at: "GET /v1/tenants/{tenant}/audit/export", status: 200},
 	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
+	{id: "pruneAudit", at: "POST /v1/tenants/{tenant}/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
+	{id: "prunePlatformAudit", at: "POST /v1/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
+	{id: "reconcile", at: "POST /v1/reconcile", status: 200, body: `{"repair":true}`},
+	{id: "reconcileTenant", at: "POST /v1/tenants/{tenant}/reconcile", status: 200, body: `{"repair":true}`},
 	{id: "live", at: "GET /livez", status: 200},
 	{id: "ready", at: "GET /readyz", status: 200},
 	{id: "forwardAuth", at: "GET /v1/forward-auth", status: 401}, // an operator's key is no API key

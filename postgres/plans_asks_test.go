@@ -42,6 +42,7 @@ var parameters = map[string]struct {
 	"planInUse":         {0, []any{"nobody's"}},
 	"listOverdue":       {256, []any{uid(150), 1 << 40, 256}},
 	"listPlans":         {20, nil},
+	"listAccounts":      {1000, []any{uid(9000), 1000}},
 	"listTenants":       {201, []any{uid(9000), "", "", "", 201}},
 	"userByEmail":       {1, []any{"user9000@example.com"}},
 	"listUsers":         {201, []any{uid(9000), 201}},
@@ -70,10 +71,30 @@ var parameters = map[string]struct {
 	"listMeters":        {9000, []any{whose{}}},
 	"sumRollups":        {1000, []any{whose{}, 100, 150}},
 	"sumEvents":         {900, []any{whose{}, 8000, 9000}},
+	"sumHeld":           {100_000, []any{whose{}}},
+	"countWorkers":      {9000, []any{whose{}}},
+	"countOwners":       {20_000, []any{whose{}}},
+	"countKeys":         {20_000, []any{whose{}}},
+	"countRuns":         {900, []any{whose{}, uid(8000), uid(9000), 0, 1 << 40}},
+	"countIncrements":   {900, []any{whose{}, 8000, 9000}},
+	"sumKeyTokens":      {900, []any{whose{}, 8000, 9000, 8500}},
+	"listKeyUses":       {201, []any{whose{}, uid(1000), 201}},
+	"nextRollup":        {1, []any{whose{}, "worker", 100}},
+	"nextEvent":         {1, []any{whose{}, 8000}},
+	"listRollups":       {1000, []any{whose{}, "worker", 100, 150, 1000}},
+	"sumBuckets":        {900, []any{whose{}, 8000, 9000}},
+	"listPeriods":       {100_000, []any{whose{}}},
+	"listDirectory":     {201, []any{"slug", "value-9000", 201}},
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
 	"auditAfter":        {201, []any{whose{}, 100, 201}},
 	"listDenials":       {201, []any{whose{}, last, 201}},
+	"trimAudit":         {1000, []any{whose{}, 9000, 10_112}},
+	"listChores":        {256, []any{uid(150), "purge", 256}},
+	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
+
+	"sumBucketsByWorker": {900, []any{whose{}, 8000, 9000}},
+	"sumBucketsByKey":    {900, []any{whose{}, 8000, 9000}},
 
 	"listOperatorKeys":       {20, []any{last, 21}},
 	"listActiveOperatorKeys": {20, []any{last, 21, 1 << 40}},
@@ -143,9 +164,9 @@ func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) 
 		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd {
 			rows = fresh(stmt.Bulk, rows, sample.rows)
 		}
-		tenants := make(map[any]bool)
+		tenants := make(map[string]bool)
 		for _, row := range rows {
-			tenants[row[0]] = true
+			tenants[fmt.Sprint(row[0])] = true // a hash is no key of a map
 		}
 		for _, lock := range locks {
 			out = append(out, ask{

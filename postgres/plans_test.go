@@ -44,6 +44,7 @@ var (
 		"listAllExpiring":   "api_keys_expiry",
 		"overdueRuns":       "runs_open",
 		"countOverdueRuns":  "runs_open",
+		"sumHeld":           "runs_open",
 	}
 )
 

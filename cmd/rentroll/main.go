@@ -27,6 +27,8 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server."`
 	Migrate migrateCmd `cmd:"" group:"server" help:"Bring a database to this program's schema, and stop."`
 
+	Doctor doctorCmd `cmd:"" group:"server" help:"Look whether a database is sound: what it counts against its rows."`
+
 	Tenant tenantCmd `cmd:"" group:"nouns" help:"Tenants: their plans, limits and lives."`
 	Plan   planCmd   `cmd:"" group:"nouns" help:"Plans: named sets of limits."`
 	Key    keyCmd    `cmd:"" group:"nouns" help:"API keys of a tenant."`

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -86,6 +88,16 @@ func (w *work) audit(ctx context.Context) {
 		if err != nil {
 			w.t.Errorf("tenant %s: %v", params.Slug, err)
 		}
+	}
+	w.doctor(ctx)
+}
+
+// doctor asks the program itself whether every counter and rollup is what its rows come to.
+func (w *work) doctor(ctx context.Context) {
+	w.t.Helper()
+	said, err := exec.CommandContext(ctx, w.program, "doctor", "--reconcile", "--database", w.cluster.URL(), "--database-schema", schema).CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "nothing differs") {
+		w.t.Errorf("the doctor: %v\n%s", err, said)
 	}
 }
 

@@ -31,6 +31,22 @@ func CheckRows(ctx context.Context, store rentroll.Store, tenant rentroll.Tenant
 	})
 }
 
+// Reconciled checks that the engine's own reconciliation finds nothing to mend, in any tenant.
+func Reconciled(ctx context.Context, e *rentroll.Engine) error {
+	for cursor := ""; ; {
+		r, err := e.Reconcile(ctx, rentroll.ReconcileParams{Cursor: cursor})
+		if err != nil {
+			return err
+		}
+		if len(r.Differences) > 0 {
+			return fmt.Errorf("%d differences between what is stored and its rows, for instance %+v", len(r.Differences), r.Differences[0])
+		}
+		if cursor = string(r.NextCursor); cursor == "" {
+			return nil
+		}
+	}
+}
+
 // rowCheck checks one tenant in one snapshot.
 type rowCheck struct {
 	rentroll.Reader

@@ -137,7 +137,7 @@ func (s *side) facts(ctx context.Context, p cuts) (facts, error) {
 			return nil, fmt.Errorf("the rows of tenant %d: %w", s.ref(t.ID), err)
 		}
 	}
-	return f, nil
+	return f, Reconciled(ctx, e)
 }
 
 // actions returns the actions of an audit, oldest first.

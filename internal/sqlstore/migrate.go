@@ -116,6 +116,19 @@ func (m Migrator) list() ([]*goose.Migration, error) {
 	return out, nil
 }
 
+// SchemaVersion is the version of the schema that this program knows: the number of its newest migration.
+func SchemaVersion() int64 {
+	migrations, err := Migrator{}.list()
+	if err != nil {
+		panic("the embedded migrations can't be read: " + err.Error())
+	}
+	newest := int64(0)
+	for _, m := range migrations {
+		newest = max(newest, m.Version)
+	}
+	return newest
+}
+
 func splitStatements(text string) []string {
 	var out []string
 	for part := range strings.SplitSeq(text, ";\n") {

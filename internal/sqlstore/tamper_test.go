@@ -26,6 +26,7 @@ type tampered struct {
 
 	engine *rentroll.Engine
 	exec   func(statement string) error
+	count  func(query string) (int64, error)
 	bytes  string // how the database writes hexadecimal digits as bytes, as a format
 	tenant rentroll.TenantID
 	key    ed25519.PrivateKey
@@ -79,6 +80,16 @@ func (w *tampered) sql(statements ...string) {
 	}
 }
 
+// number reads one number.
+func (w *tampered) number(query string) int64 {
+	w.Helper()
+	n, err := w.count(strings.ReplaceAll(query, "TENANT", "(SELECT tenant_id FROM tenants)"))
+	if err != nil {
+		w.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
 func (w *tampered) verify(contains *rentroll.AuditHead) *rentroll.AuditVerification {
 	w.Helper()
 	v, err := w.engine.VerifyAudit(w.Context(), rentroll.VerifyAuditParams{TenantID: w.tenant, Contains: contains})
@@ -128,6 +139,9 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 		w := &tampered{T: t, bytes: "X'%s'", exec: func(statement string) error {
 			_, err := db.ExecContext(t.Context(), statement)
 			return err
+		}, count: func(query string) (n int64, err error) {
+			err = db.QueryRowContext(t.Context(), query).Scan(&n)
+			return n, err
 		}}
 		w.open(store)
 		test(w)
@@ -147,6 +161,9 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 		w := &tampered{T: t, bytes: `'\x%s'::bytea`, exec: func(statement string) error {
 			_, err := conn.Exec(t.Context(), statement)
 			return err
+		}, count: func(query string) (n int64, err error) {
+			err = conn.QueryRow(t.Context(), query).Scan(&n)
+			return n, err
 		}}
 		w.sql("SET search_path = " + schema)
 		w.open(store)
@@ -154,11 +171,16 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 	})
 }
 
-// auditColumns are all columns of an audit row, from the store's own list.
-func auditColumns(t *testing.T) (names []string) {
+// auditColumns are all columns of an audit row.
+func auditColumns(t *testing.T) []string {
 	t.Helper()
+	return columnsOf("audit")
+}
+
+// columnsOf are all columns of a table, from the store's own list.
+func columnsOf(name string) (names []string) {
 	for _, table := range sqlstore.Tables() {
-		if table.Name == "audit" {
+		if table.Name == name {
 			for _, c := range table.Columns {
 				names = append(names, c.Name)
 			}

@@ -1,0 +1,150 @@
+package sqlstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+// furnish gives the tenant one of everything that is counted.
+func (w *tampered) furnish() {
+	w.Helper()
+	must := func(_ any, err error) {
+		w.Helper()
+		if err != nil {
+			w.Fatal(err)
+		}
+	}
+	_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
+		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit()}
+		return nil
+	}})
+	must(nil, err)
+	user, err := w.engine.CreateUser(w.Context(), rentroll.CreateUserParams{Email: "a@acme.example", ExternalID: "user-1"})
+	must(user, err)
+	must(w.engine.CreateMembership(w.Context(), rentroll.CreateMembershipParams{TenantID: w.tenant, UserID: user.ID}))
+	_, key, err := w.engine.CreateAPIKey(w.Context(), rentroll.CreateAPIKeyParams{
+		TenantID: w.tenant, Name: "ci", MaxConcurrentRuns: new(int64(9)), MaxTokensPerMonth: new(int64(9000)), ExpiresInDays: 9,
+	})
+	must(key, err)
+	for i := range 2 { // one is left open
+		run, err := w.engine.CreateRun(w.Context(), rentroll.CreateRunParams{
+			TenantID: w.tenant, WorkerID: "builder", Task: "t", APIKeyID: key.ID, ReserveTokens: 100,
+		})
+		must(run, err)
+		if i == 0 {
+			must(w.engine.CompleteRun(w.Context(), rentroll.CompleteRunParams{TenantID: w.tenant, RunID: run.ID, TotalTokens: 70}))
+		}
+	}
+	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
+		{Meter: "pages", Amount: 5, WorkerID: "builder"},
+		{Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
+		{Meter: rentroll.MeterTokensUsed, Amount: 7, APIKeyID: key.ID},
+	}}))
+	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 3}))
+}
+
+// reconcile compares everything.
+func (w *tampered) reconcile(repair bool) *rentroll.Reconciliation {
+	w.Helper()
+	all := &rentroll.Reconciliation{}
+	for cursor := ""; ; {
+		r, err := w.engine.Reconcile(w.Context(), rentroll.ReconcileParams{Repair: repair, Cursor: cursor})
+		if err != nil {
+			w.Fatal(err)
+		}
+		all.Tenants += r.Tenants
+		all.Differences = append(all.Differences, r.Differences...)
+		if cursor = string(r.NextCursor); cursor == "" {
+			return all
+		}
+	}
+}
+
+// TestReconcile: whatever is changed behind the engine's back in a counter, a bound, a rollup or the directory is found,
+// mended, and the mending told by the audit.
+func TestReconcile(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		if r := w.reconcile(false); len(r.Differences) > 0 || r.Tenants != 1 {
+			w.Fatalf("before anything was changed: %+v", r)
+		}
+		for _, c := range []struct{ table, field, change string }{
+			{"accounts", "runs_today", "UPDATE accounts SET runs_today = runs_today + 5 WHERE tenant_id = TENANT"},
+			{"accounts", "tokens_used", "UPDATE accounts SET tokens_used = tokens_used - 7 WHERE tenant_id = TENANT"},
+			{"accounts", "tokens_ahead", "UPDATE accounts SET tokens_ahead = 9 WHERE tenant_id = TENANT"},
+			{"accounts", "concurrent_runs", "UPDATE accounts SET concurrent_runs = 0 WHERE tenant_id = TENANT"},
+			{"accounts", "tokens_reserved", "UPDATE accounts SET tokens_reserved = 1 WHERE tenant_id = TENANT"},
+			{"accounts", "workers", "UPDATE accounts SET workers = 77 WHERE tenant_id = TENANT"},
+			{"accounts", "api_keys", "UPDATE accounts SET api_keys = -1 WHERE tenant_id = TENANT"},
+			{"accounts", "owners", "UPDATE accounts SET owners = 0 WHERE tenant_id = TENANT"},
+			{"accounts", "next_lease_expiry", "UPDATE accounts SET next_lease_expiry = 0 WHERE tenant_id = TENANT"},
+			{"accounts", "next_lease_expiry", "UPDATE accounts SET next_lease_expiry = next_lease_expiry + 86400000000 WHERE tenant_id = TENANT"},
+			{"accounts", "next_key_expiry", "UPDATE accounts SET next_key_expiry = 0 WHERE tenant_id = TENANT"},
+			{"key_uses", "concurrent_runs", "UPDATE key_uses SET concurrent_runs = 4"},
+			{"key_uses", "tokens_reserved", "UPDATE key_uses SET tokens_reserved = 0"},
+			{"key_uses", "tokens_used", "UPDATE key_uses SET tokens_used = 1"},
+			{"usage_rollups", "total", "UPDATE usage_rollups SET total = total + 1 WHERE meter = 'pages' AND dimension = '' AND total = 6"},
+			{"usage_rollups", "events", "UPDATE usage_rollups SET events = 8 WHERE meter = 'pages' AND dimension = 'worker'"},
+			{"usage_rollups", "total", "UPDATE usage_rollups SET total = 0 WHERE meter = 'tokens_used' AND dimension = 'api_key'"},
+			{"usage_rollups", "total", "DELETE FROM usage_rollups WHERE meter = 'pages' AND dimension = '' AND total = 6"},
+			{"usage_rollups", "total", `INSERT INTO usage_rollups (tenant_id, dimension, bucket, meter, value, total, events)
+				VALUES (TENANT, '', 900000000, 'ghosts', '', 1, 1)`},
+			{"directory", "owner", "DELETE FROM directory WHERE kind = 'slug'"},
+			{"directory", "owner", "DELETE FROM directory WHERE kind = 'external_id'"},
+			{"directory", "owner", "DELETE FROM directory WHERE kind = 'user_external_id'"},
+			{"directory", "owner", "UPDATE directory SET owner = (SELECT id FROM users) WHERE kind = 'slug'"},
+			{"directory", "owner", "INSERT INTO directory (kind, value, owner) VALUES ('slug', 'nobody', TENANT)"},
+			{"directory", "owner", "INSERT INTO directory (kind, value, owner) VALUES ('user_external_id', 'nobody', TENANT)"},
+			{"directory", "owner", "INSERT INTO directory (kind, value, owner) VALUES ('key_hash', '00', TENANT)"},
+		} {
+			w.sql(c.change)
+			found := w.reconcile(false).Differences
+			if len(found) == 0 || found[0].Table != c.table || found[0].Field != c.field || found[0].Mended {
+				w.Fatalf("%s: found %+v, want %s of %s", c.change, found, c.field, c.table)
+			}
+			for _, d := range w.reconcile(true).Differences {
+				if !d.Mended {
+					w.Errorf("%s: %+v is not mended", c.change, d)
+				}
+			}
+			if left := w.reconcile(false).Differences; len(left) > 0 {
+				w.Fatalf("%s: after the repair there is still %+v", c.change, left)
+			}
+		}
+		w.expect(w.verify(nil), 0, "")
+		repairs := w.number("SELECT COUNT(*) FROM audit WHERE action IN ('tenant.reconcile', 'directory.reconcile')")
+		if repairs < 20 {
+			w.Errorf("the audit tells of %d repairs", repairs)
+		}
+		w.rename(w.engine, "Still at work")
+	})
+}
+
+// TestReconcileContradictions: what can't be mended is told and left alone.
+func TestReconcileContradictions(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		w.sql("INSERT INTO periods (tenant_id, start_at, end_at) VALUES (TENANT, 1000000, 9000000), (TENANT, 5000000, 99000000)")
+		other, err := w.engine.CreateTenant(w.Context(), rentroll.CreateTenantParams{Name: "Other", Slug: "other"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.sql("UPDATE tenants SET slug = 'acme' WHERE slug = 'other'", "DELETE FROM directory WHERE value = 'other'")
+		for _, d := range w.reconcile(true).Differences {
+			switch {
+			case d.Mended || d.Note == "":
+				w.Errorf("%+v is said to be mended", d)
+			case d.Table == "directory" && d.TenantID != other.ID, d.Table != "directory" && d.Table != "periods":
+				w.Errorf("%+v was not expected", d)
+			}
+		}
+		if left := w.reconcile(false).Differences; len(left) != 2 {
+			w.Errorf("%d differences are left, want the periods and the slug: %+v", len(left), left)
+		}
+	})
+}

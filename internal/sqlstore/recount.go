@@ -1,0 +1,233 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// The statements that count rows again. Each walks the rows that it adds up along an index, and no others; whoever asks
+// cuts long ranges of time into pieces.
+var (
+	sumHeld = &Stmt{SQL: `SELECT family, COUNT(*), CAST(SUM(reserved_tokens) AS BIGINT), MIN(lease_expires_at)
+		FROM runs WHERE tenant_id = $1 AND status <= 2 GROUP BY family`}
+	countWorkers = &Stmt{SQL: "SELECT COUNT(*) FROM workers WHERE tenant_id = $1 AND enabled <> 0"}
+	countOwners  = &Stmt{SQL: "SELECT COUNT(*) FROM members WHERE tenant_id = $1 AND role = 'owner'"}
+	countKeys    = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(CASE WHEN in_overlap = 0 THEN 1 ELSE 0 END), 0) AS BIGINT), MIN(expires_at)
+		FROM api_keys WHERE tenant_id = $1 AND status = 'active'`}
+
+	// The ids of runs begin with the time at which they were made, in milliseconds.
+	countRuns = &Stmt{SQL: `SELECT COUNT(*) FROM runs WHERE tenant_id = $1 AND id >= $2 AND id < $3
+		AND created_at >= $4 AND created_at < $5`}
+	countIncrements = &Stmt{SQL: `SELECT COUNT(*) FROM usage_events WHERE tenant_id = $1 AND time >= $2 AND time < $3
+		AND meter = '` + rentroll.MeterWorkerRuns + `' AND run_id IS NULL`}
+	sumKeyTokens = &Stmt{SQL: `SELECT api_key_id, CAST(SUM(amount) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4
+		AND meter = '` + rentroll.MeterTokensUsed + `' AND api_key_id IS NOT NULL GROUP BY api_key_id`}
+	listKeyUses = keyUses.query("WHERE tenant_id = $1 AND family > $2 ORDER BY family LIMIT $3")
+
+	nextRollup = &Stmt{SQL: `SELECT bucket FROM usage_rollups WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3
+		ORDER BY bucket LIMIT 1`}
+	nextEvent   = &Stmt{SQL: "SELECT time FROM usage_events WHERE tenant_id = $1 AND time >= $2 ORDER BY time LIMIT 1"}
+	listRollups = &Stmt{SQL: `SELECT bucket, meter, value, total, events FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, meter, value LIMIT $5`}
+	sumBuckets         = bucketsBy("")
+	sumBucketsByWorker = bucketsBy("worker_id")
+	sumBucketsByKey    = bucketsBy("api_key_id")
+
+	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
+	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
+)
+
+// The dimensions of rollups, as the engine names them.
+const (
+	dimensionTotal  = ""
+	dimensionWorker = "worker"
+	dimensionKey    = "api_key"
+)
+
+// bucketMicros is the width of a bucket.
+const bucketMicros = int64(15 * time.Minute / time.Microsecond)
+
+// bucketsBy adds up events by bucket, meter and, where there is one, the column of a dimension.
+func bucketsBy(column string) *Stmt {
+	value, where, group := "''", "", ""
+	if column != "" {
+		value, where, group = column, " AND "+column+" IS NOT NULL", ", "+column
+	}
+	return &Stmt{SQL: fmt.Sprintf(`SELECT time - time %% %d, meter, %s, CAST(SUM(amount) AS BIGINT), COUNT(*) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3%s GROUP BY time - time %% %d, meter%s`,
+		bucketMicros, value, where, bucketMicros, group)}
+}
+
+// ask reads the rows of one statement about one tenant.
+func (r *reader) ask(ctx context.Context, stmt *Stmt, bind func(a Args), scan func(row Row) error) error {
+	return r.session.Run(ctx, &Request{Stmt: stmt, Rows: 1, Bind: func(_ int, a Args) { bind(a) }, Scan: scan})
+}
+
+// number reads one number.
+func (r *reader) number(ctx context.Context, stmt *Stmt, bind func(a Args)) (n int64, err error) {
+	err = r.ask(ctx, stmt, bind, func(row Row) error { n = row.Int(); return nil })
+	return n, err
+}
+
+// SumHeld adds up what the open runs of a tenant hold.
+func (r *reader) SumHeld(ctx context.Context, tenant rentroll.TenantID) (out []rentroll.HeldSum, err error) {
+	err = r.ask(ctx, sumHeld, func(a Args) { a.ID(tenant) }, func(row Row) error {
+		out = append(out, rentroll.HeldSum{Family: row.ID(), Runs: row.Int(), Reserved: row.Int(), Lease: scanTime(row)})
+		return nil
+	})
+	return out, err
+}
+
+// CountGauges counts what of a tenant exists.
+func (r *reader) CountGauges(ctx context.Context, tenant rentroll.TenantID) (out rentroll.Gauges, err error) {
+	of := func(_ int, a Args) { a.ID(tenant) }
+	err = r.session.Run(ctx,
+		&Request{Stmt: countWorkers, Rows: 1, Bind: of, Scan: func(row Row) error { out.Workers = row.Int(); return nil }},
+		&Request{Stmt: countOwners, Rows: 1, Bind: of, Scan: func(row Row) error { out.Owners = row.Int(); return nil }},
+		&Request{Stmt: countKeys, Rows: 1, Bind: of, Scan: func(row Row) error {
+			out.APIKeys, out.Expiry = row.Int(), scanTime(row)
+			return nil
+		}},
+	)
+	return out, err
+}
+
+// CountRuns counts the runs that were made in [from, to).
+func (r *reader) CountRuns(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (int64, error) {
+	return r.number(ctx, countRuns, func(a Args) {
+		a.ID(tenant)
+		a.ID(firstID(from))
+		a.ID(firstID(to.Add(time.Millisecond)))
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+	})
+}
+
+// CountIncrements counts the events of runs that were never admitted here.
+func (r *reader) CountIncrements(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (int64, error) {
+	return r.number(ctx, countIncrements, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+	})
+}
+
+// SumKeyTokens adds up the tokens of keys.
+func (r *reader) SumKeyTokens(ctx context.Context, tenant rentroll.TenantID, from, to, since time.Time) (out []rentroll.KeySum, err error) {
+	err = r.ask(ctx, sumKeyTokens, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+		a.Int(since.UnixMicro())
+	}, func(row Row) error {
+		out = append(out, rentroll.KeySum{KeyID: row.ID(), Total: row.Int()})
+		return nil
+	})
+	return out, err
+}
+
+// ListKeyUses lists the counters of key families, by family.
+func (r *reader) ListKeyUses(ctx context.Context, tenant rentroll.TenantID, after rentroll.KeyID, limit int) (out []*rentroll.KeyUse, err error) {
+	err = r.ask(ctx, listKeyUses, func(a Args) {
+		a.ID(tenant)
+		a.ID(after)
+		a.Int(int64(limit))
+	}, keyUses.found(func(_ rentroll.KeyRef, use *rentroll.KeyUse) { out = append(out, use) }))
+	return out, err
+}
+
+// NextBucket returns the first bucket that anything falls into.
+func (r *reader) NextBucket(ctx context.Context, tenant rentroll.TenantID, dimension string, from time.Time) (next time.Time, err error) {
+	take := func(row Row) error {
+		micros := row.Int()
+		if at := time.UnixMicro(micros - micros%bucketMicros).UTC(); next.IsZero() || at.Before(next) {
+			next = at
+		}
+		return nil
+	}
+	err = r.session.Run(ctx,
+		&Request{Stmt: nextRollup, Rows: 1, Bind: func(_ int, a Args) {
+			a.ID(tenant)
+			a.Text(dimension)
+			a.Int(from.UnixMicro())
+		}, Scan: take},
+		&Request{Stmt: nextEvent, Rows: 1, Bind: func(_ int, a Args) {
+			a.ID(tenant)
+			a.Int(from.UnixMicro())
+		}, Scan: take},
+	)
+	return next, err
+}
+
+// ListRollups lists rollups, by bucket.
+func (r *reader) ListRollups(ctx context.Context, f rentroll.RollupFilter) (out []rentroll.Rollup, err error) {
+	err = r.ask(ctx, listRollups, func(a Args) {
+		a.ID(f.TenantID)
+		a.Text(f.Dimension)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+		a.Int(int64(f.Limit))
+	}, func(row Row) error {
+		k := rentroll.RollupKey{TenantID: f.TenantID, Dimension: f.Dimension, Bucket: time.UnixMicro(row.Int()).UTC(), Meter: row.Text(), Value: row.Text()}
+		out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}})
+		return nil
+	})
+	return out, err
+}
+
+// SumBuckets makes rollups anew from events.
+func (r *reader) SumBuckets(ctx context.Context, f rentroll.RollupFilter) (out []rentroll.Rollup, err error) {
+	stmt := map[string]*Stmt{
+		dimensionTotal: sumBuckets, dimensionWorker: sumBucketsByWorker, dimensionKey: sumBucketsByKey,
+	}[f.Dimension]
+	if stmt == nil {
+		return nil, fmt.Errorf("sqlstore: no events are added up by %q", f.Dimension)
+	}
+	err = r.ask(ctx, stmt, func(a Args) {
+		a.ID(f.TenantID)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+	}, func(row Row) error {
+		k := rentroll.RollupKey{TenantID: f.TenantID, Dimension: f.Dimension, Bucket: time.UnixMicro(row.Int()).UTC(), Meter: row.Text()}
+		if f.Dimension == dimensionKey {
+			k.Value = rentroll.KeyID(row.ID()).String()
+		} else {
+			k.Value = row.Text()
+		}
+		out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}})
+		return nil
+	})
+	return out, err
+}
+
+// ListPeriods lists the months that have ended, oldest first.
+func (r *reader) ListPeriods(ctx context.Context, tenant rentroll.TenantID) (out []rentroll.PastPeriod, err error) {
+	err = r.ask(ctx, listPeriods, func(a Args) { a.ID(tenant) }, func(row Row) error {
+		out = append(out, rentroll.PastPeriod{TenantID: row.ID(), Start: scanTime(row), End: scanTime(row)})
+		return nil
+	})
+	return out, err
+}
+
+// ListDirectory lists the directory, by kind and value.
+func (r *reader) ListDirectory(ctx context.Context, after rentroll.DirectoryRef, limit int) (out []*rentroll.DirectoryEntry, err error) {
+	err = r.ask(ctx, listDirectory, func(a Args) {
+		a.Text(string(after.Kind))
+		a.Text(after.Value)
+		a.Int(int64(limit))
+	}, directory.found(func(_ rentroll.DirectoryRef, e *rentroll.DirectoryEntry) { out = append(out, e) }))
+	return out, err
+}
+
+// firstID is the smallest id that can be made at an instant or later.
+func firstID(at time.Time) (id [16]byte) {
+	milli := uint64(max(at.UnixMilli(), 0))
+	for i := range 6 {
+		id[i] = byte(milli >> (40 - 8*i))
+	}
+	return id
+}

@@ -1,0 +1,340 @@
+package rentroll
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+// reconcileSteps is how many snapshots one call compares: the counters of a tenant, a stretch of its rollups, or a page of
+// the directory each.
+const reconcileSteps = 200
+
+// Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
+// the counters of key families, the rollups, and the directory. Each tenant is compared in one snapshot, its rollups in a
+// snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long and then
+// returns a cursor. It needs an operator with tenant:manage.
+//
+// Where Repair is set, differences are mended under the tenant's lock, by what is too much or missing, and audited.
+func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliation, error) {
+	if err := e.actor.mayOperate(PermTenantManage); err != nil {
+		return nil, err
+	}
+	repair := "compare"
+	if p.Repair {
+		repair = "repair"
+	}
+	scope := cursorScope("reconcile", p.TenantID.String(), repair)
+	w := &reconciler{Engine: e, params: p, out: &Reconciliation{Differences: []Difference{}, Unchecked: []Unchecked{}}}
+	if p.Cursor != "" {
+		position, ok := decodeCursor(scope, p.Cursor)
+		if !ok || !w.at.decode(position) {
+			return nil, problems{{"cursor", "is not a cursor of this reconciliation"}}.err()
+		}
+	} else if !p.TenantID.IsZero() {
+		w.at.tenant = p.TenantID
+	}
+	for step := 0; w.at.stage != stageDone && len(w.out.Differences) < MaxDifferences; step++ {
+		if step >= reconcileSteps && w.at.short() {
+			break
+		}
+		if err := w.step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if w.at.stage != stageDone {
+		w.out.NextCursor = NullString(encodeCursor(scope, w.at.encode()))
+	}
+	return w.out, nil
+}
+
+// The stages of a reconciliation. Those of a tenant come in turn, then the next tenant's, and at last the directory's.
+const (
+	stageCounters  byte = 0
+	stageRollups   byte = 1 // and one more for each further dimension
+	stageDirectory      = stageRollups + byte(len(rolledDimensions))
+	stageUsers          = stageDirectory + 1
+	stageDone           = stageUsers + 1
+)
+
+// rolledDimensions are the dimensions of the rollups, in the order of their stages.
+var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey}
+
+// place is how far a reconciliation has come.
+type place struct {
+	stage  byte
+	tenant TenantID     // being compared
+	from   time.Time    // of stageRollups: the next bucket
+	entry  DirectoryRef // of stageDirectory: the last one
+	user   UserID       // of stageUsers: the last one
+}
+
+// maxPlaceValue is how long the value of a directory entry may be for a cursor to name it.
+const maxPlaceValue = 256
+
+// short reports whether the place can be told by a cursor.
+func (p *place) short() bool { return len(p.entry.Value) <= maxPlaceValue }
+
+func (p *place) encode() []byte {
+	b := append([]byte{p.stage}, p.tenant[:]...)
+	b = append(b, p.user[:]...)
+	var micros int64
+	if !p.from.IsZero() {
+		micros = p.from.UnixMicro()
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(micros))
+	b = append(b, byte(len(p.entry.Kind)))
+	return append(append(b, p.entry.Kind...), p.entry.Value...)
+}
+
+func (p *place) decode(b []byte) bool {
+	const fixed = 1 + 16 + 16 + 8 + 1
+	if len(b) < fixed || b[0] >= stageDone || len(b) < fixed+int(b[fixed-1]) {
+		return false
+	}
+	p.stage, p.tenant, p.user = b[0], TenantID(b[1:17]), UserID(b[17:33])
+	if micros := int64(binary.BigEndian.Uint64(b[33:])); micros != 0 {
+		p.from = time.UnixMicro(micros).UTC()
+	}
+	kind := b[fixed : fixed+int(b[fixed-1])]
+	p.entry = DirectoryRef{DirectoryKind(kind), string(b[fixed+len(kind):])}
+	return true
+}
+
+// reconciler is one call of Reconcile.
+type reconciler struct {
+	*Engine
+
+	params ReconcileParams
+	at     place
+	out    *Reconciliation
+}
+
+// step compares what can be compared in one snapshot, and moves on.
+func (w *reconciler) step(ctx context.Context) error {
+	switch {
+	case w.at.stage == stageDirectory:
+		return w.directory(ctx)
+	case w.at.stage == stageUsers:
+		return w.users(ctx)
+	case w.at.stage == stageCounters && w.at.tenant.IsZero():
+		return w.nextTenant(ctx)
+	case w.at.stage == stageCounters:
+		err := w.compare(ctx, func(c *recount) error {
+			if err := c.counters(ctx); err != nil {
+				return err
+			}
+			return c.names(ctx)
+		})
+		w.at.stage++
+		return err
+	}
+	var next time.Time
+	err := w.compare(ctx, func(c *recount) (err error) {
+		next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
+		return err
+	})
+	if w.at.from = next; err != nil || !next.IsZero() {
+		return err
+	}
+	w.at.stage++
+	if w.at.stage < stageDirectory {
+		return nil
+	}
+	w.out.Tenants++
+	w.at.stage = stageDone
+	if w.params.TenantID.IsZero() {
+		w.at.stage = stageCounters
+		return w.nextTenant(ctx)
+	}
+	return nil
+}
+
+// nextTenant goes on to the tenant that was made before the present one.
+func (w *reconciler) nextTenant(ctx context.Context) error {
+	return w.view(ctx, func(r Reader) error {
+		rows, err := r.ListTenants(ctx, TenantFilter{Before: w.at.tenant, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			w.at = place{stage: stageDirectory}
+			return nil
+		}
+		w.at = place{tenant: rows[0].Profile.TenantID}
+		return nil
+	})
+}
+
+// mendTries bounds how often a tenant is compared again because it was changed between the finding and the mending.
+const mendTries = 8
+
+// compare compares one tenant in one snapshot, and mends what differs where that is asked for.
+func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) error {
+	for try := 0; ; try++ {
+		diff := &tenantDiff{tenant: w.at.tenant}
+		var was Account
+		err := w.viewTenant(ctx, w.at.tenant, func(r Reader, a *Account) error {
+			was = *a
+			return count(&recount{Reader: r, tenantDiff: diff, account: a})
+		})
+		if err != nil {
+			return err
+		}
+		settled := true
+		if w.params.Repair {
+			if settled, err = w.mend(ctx, &was, diff.found); err != nil {
+				return err
+			}
+		}
+		if settled || try == mendTries {
+			w.out.Differences = append(w.out.Differences, diff.found...)
+			w.out.Unchecked = append(w.out.Unchecked, diff.unchecked...)
+			return nil
+		}
+		for _, d := range diff.found { // what was mended is not found again
+			if d.Mended {
+				w.out.Differences = append(w.out.Differences, d)
+			}
+		}
+	}
+}
+
+// mendAtOnce is how many differences one transaction mends.
+const mendAtOnce = 100
+
+// mend puts differences of a tenant right that were found when its account was as it was. It reports whether that was
+// still so.
+func (w *reconciler) mend(ctx context.Context, was *Account, found []Difference) (settled bool, err error) {
+	sequence := was.AuditSequence
+	var mendable []*Difference
+	for i := range found {
+		if found[i].Note == "" {
+			mendable = append(mendable, &found[i])
+		}
+	}
+	for len(mendable) > 0 {
+		part := mendable[:min(mendAtOnce, len(mendable))]
+		c := &mendTenant{
+			header:   header{tenant: was.TenantID, by: w.actor, size: rowOverhead * len(part), rows: len(part)},
+			sequence: sequence, day: was.Day, month: was.Month, part: part,
+		}
+		for _, d := range part {
+			if d.Table == tableDirectory {
+				c.also = []TenantID{PlatformID}
+			}
+		}
+		if err := w.do(ctx, c); err != nil {
+			return false, err
+		}
+		if c.stale {
+			return false, nil
+		}
+		for _, d := range part {
+			d.Mended = !c.left[d]
+		}
+		sequence, mendable = c.next, mendable[len(part):]
+	}
+	return true, nil
+}
+
+// mendTenant puts differences right. They were found in a snapshot of the past; every change since has moved counters and
+// rows alike, and so left the difference between them as it was, unless something was mended since, which the audit
+// would tell, or a period has ended.
+type mendTenant struct {
+	header
+	sequence   int64
+	day, month quota.Period
+	part       []*Difference
+
+	stale bool                 // the account has moved on: compare again
+	next  int64                // its audit sequence afterwards
+	left  map[*Difference]bool // what could not be mended
+}
+
+func (c *mendTenant) wants(b *Batch) {
+	for _, d := range c.part {
+		switch d.Table {
+		case tableKeyUses:
+			b.KeyUses.Want(d.mend.use)
+		case tableDirectory:
+			d.mend.wants(b)
+		}
+	}
+}
+
+func (c *mendTenant) decide(l *ledger) error {
+	a, now, err := l.account(c.tenant)
+	if err != nil {
+		return err
+	}
+	for _, d := range c.part {
+		if d.Table == tableDirectory {
+			if err := l.wantHolder(d); err != nil {
+				return err
+			}
+		}
+	}
+	c.left = make(map[*Difference]bool)
+	c.stale = a.AuditSequence != c.sequence || !a.Day.Start.Equal(c.day.Start) || !a.Month.Start.Equal(c.month.Start)
+	l.touch(a, now) // also where it is stale: then the periods that have begun are written down, and can be compared
+	if c.stale {
+		return nil
+	}
+	old, mended := map[string]string{}, map[string]string{}
+	for _, d := range c.part {
+		if !l.mend(a, d) {
+			c.left[d] = true
+			continue
+		}
+		what := d.Table + "." + d.Field
+		if d.Key != "" {
+			what = d.Table + "[" + d.Key + "]." + d.Field
+		}
+		old[what], mended[what] = d.Stored, d.Computed
+	}
+	if len(mended) > 0 {
+		l.audit(a, c.by, now, change{action: "tenant.reconcile", kind: "tenant", id: c.tenant.String(), old: old, new: mended})
+	}
+	c.next = a.AuditSequence
+	return nil
+}
+
+// mend puts one difference right, in an account that is open for changes. It reports whether it could.
+func (l *ledger) mend(a *Account, d *Difference) bool {
+	switch d.Table {
+	case tableAccounts:
+		switch counter := counters[d.Field]; {
+		case counter != nil:
+			*counter(a) += d.mend.by.Total
+		case d.Field == fieldNextLease:
+			a.expectLease(d.mend.at)
+		case d.Field == fieldNextKey:
+			a.expectExpiry(&d.mend.at)
+		default:
+			return false
+		}
+	case tableKeyUses:
+		use := KeyUse{TenantID: d.mend.use.TenantID, Family: d.mend.use.KeyID}
+		if stored := l.KeyUses.Get(d.mend.use); stored != nil {
+			use = *stored
+		}
+		*useCounters[d.Field](&use) += d.mend.by.Total
+		l.KeyUses.Put(d.mend.use, &use)
+	case tableRollups:
+		if l.Rollups == nil {
+			l.Rollups = make(map[RollupKey]RollupSum)
+		}
+		sum := l.Rollups[d.mend.rollup]
+		sum.Total += d.mend.by.Total
+		sum.Events += d.mend.by.Events
+		l.Rollups[d.mend.rollup] = sum
+	case tableDirectory:
+		return l.mendEntry(d)
+	default:
+		return false
+	}
+	return true
+}

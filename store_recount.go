@@ -1,0 +1,74 @@
+package rentroll
+
+import (
+	"context"
+	"time"
+)
+
+// Recounter counts rows again, past the counters and sums that are kept of them. Nothing on the path of an admission
+// asks for it. What it returns comes in no particular order unless it says so.
+type Recounter interface {
+	// SumHeld adds up what the open runs of a tenant hold, one sum for each key family that has any. The zero family is
+	// that of the runs which are counted in none.
+	SumHeld(ctx context.Context, tenant TenantID) ([]HeldSum, error)
+	// CountGauges counts what of a tenant exists.
+	CountGauges(ctx context.Context, tenant TenantID) (Gauges, error)
+	// CountRuns counts the runs, ended ones included, that were made in [from, to).
+	CountRuns(ctx context.Context, tenant TenantID, from, to time.Time) (int64, error)
+	// CountIncrements counts the events of MeterWorkerRuns in [from, to) that belong to no run.
+	CountIncrements(ctx context.Context, tenant TenantID, from, to time.Time) (int64, error)
+	// SumKeyTokens adds up the events of MeterTokensUsed in [from, to) that carry a key and were recorded at since or
+	// later.
+	SumKeyTokens(ctx context.Context, tenant TenantID, from, to, since time.Time) ([]KeySum, error)
+	// ListKeyUses lists the counters of key families behind a family, by family.
+	ListKeyUses(ctx context.Context, tenant TenantID, after KeyID, limit int) ([]*KeyUse, error)
+
+	// NextBucket returns the first bucket at or behind from that one dimension of the rollups, or any event, falls into;
+	// zero where there is none.
+	NextBucket(ctx context.Context, tenant TenantID, dimension string, from time.Time) (time.Time, error)
+	// ListRollups lists the rollups of one dimension whose buckets begin in [from, to), by bucket.
+	ListRollups(ctx context.Context, f RollupFilter) ([]Rollup, error)
+	// SumBuckets makes the rollups of one dimension anew from the events whose time is in [from, to), all of them.
+	SumBuckets(ctx context.Context, f RollupFilter) ([]Rollup, error)
+
+	// ListPeriods lists the months of a tenant that have ended, oldest first.
+	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
+	// ListDirectory lists the entries behind one, by kind and value.
+	ListDirectory(ctx context.Context, after DirectoryRef, limit int) ([]*DirectoryEntry, error)
+}
+
+// HeldSum is what open runs hold.
+type HeldSum struct {
+	Family   KeyID
+	Runs     int64
+	Reserved int64     // tokens
+	Lease    time.Time // the earliest
+}
+
+// Gauges is how many of its things a tenant has.
+type Gauges struct {
+	Workers int64 // enabled
+	Owners  int64
+	APIKeys int64     // marked active, and not in overlap
+	Expiry  time.Time // the earliest of the keys that are marked active; zero for none
+}
+
+// KeySum is a sum of one API key.
+type KeySum struct {
+	KeyID KeyID
+	Total int64
+}
+
+// Rollup is one row of the rollups.
+type Rollup struct {
+	RollupKey
+	RollupSum
+}
+
+// RollupFilter names rollups of one dimension.
+type RollupFilter struct {
+	TenantID  TenantID
+	Dimension string // "", "worker" or "api_key"
+	From, To  time.Time
+	Limit     int // of ListRollups
+}

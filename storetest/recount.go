@@ -1,0 +1,262 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+func recountTests() []test {
+	return []test{
+		{"SumHeld", sumHeld},
+		{"CountGauges", countGauges},
+		{"CountRuns", countRuns},
+		{"CountIncrements", countIncrements},
+		{"SumKeyTokens", sumKeyTokens},
+		{"ListKeyUses", listKeyUses},
+		{"Rollups", compareBuckets},
+		{"ListPeriods", listPeriods},
+		{"ListDirectory", listDirectory},
+	}
+}
+
+// recount reads one answer.
+func recount[T any](s *scene, read func(ctx context.Context, r rentroll.Reader) (T, error)) (out T) {
+	s.Helper()
+	s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+		out, err = read(ctx, r)
+		return err
+	})
+	return out
+}
+
+func sumHeld(s *scene) {
+	tenant, family := newID[rentroll.TenantID](s), newID[rentroll.KeyID](s)
+	for i, status := range []rentroll.RunStatus{
+		rentroll.RunQueued, rentroll.RunRunning, rentroll.RunRunning, rentroll.RunCompleted, rentroll.RunCrashed,
+	} {
+		run := runOf(s, tenant)
+		run.Status, run.ReservedTokens, run.LeaseExpiresAt = status, int64(10<<i), after(100-i)
+		if i == 2 {
+			run.Family = family
+		}
+		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
+	}
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.HeldSum, error) {
+		return r.SumHeld(ctx, tenant)
+	})
+	slices.SortFunc(got, func(a, b rentroll.HeldSum) int { return a.Family.Compare(b.Family) })
+	same(s, "what is held", got, []rentroll.HeldSum{
+		{Runs: 2, Reserved: 30, Lease: after(99)}, {Family: family, Runs: 1, Reserved: 40, Lease: after(98)},
+	})
+	none := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.HeldSum, error) {
+		return r.SumHeld(ctx, newID[rentroll.TenantID](s))
+	})
+	same(s, "what nobody holds", none, nil)
+}
+
+func countGauges(s *scene) {
+	tenant := s.tenant()
+	gauges := func() rentroll.Gauges {
+		s.Helper()
+		return recount(s, func(ctx context.Context, r rentroll.Reader) (rentroll.Gauges, error) {
+			return r.CountGauges(ctx, tenant)
+		})
+	}
+	same(s, "the gauges of nothing", gauges(), rentroll.Gauges{})
+	for i, status := range []rentroll.KeyStatus{rentroll.KeyActive, rentroll.KeyActive, rentroll.KeyActive, rentroll.KeyRevoked} {
+		k := keyOf(s, tenant)
+		k.Status, k.InOverlap = status, i == 0
+		if i > 0 {
+			k.ExpiresAt = new(after(10 - i))
+		}
+		s.put(func(b *rentroll.Batch) { b.Keys.Put(keyRef(k), k) })
+	}
+	for i, role := range []rentroll.Role{rentroll.RoleOwner, rentroll.RoleAdmin, rentroll.RoleOwner} {
+		m := &rentroll.Member{ID: newID[rentroll.MemberID](s), TenantID: tenant, UserID: newID[rentroll.UserID](s), Role: role, CreatedAt: after(i)}
+		s.put(func(b *rentroll.Batch) { b.Members.Put(rentroll.MemberRef{TenantID: tenant, UserID: m.UserID}, m) })
+	}
+	for name, enabled := range map[string]bool{"a": true, "b": false, "c": true, "d": true} {
+		w := &rentroll.Worker{TenantID: tenant, WorkerID: name, Enabled: enabled}
+		s.put(func(b *rentroll.Batch) { b.Workers.Put(rentroll.WorkerRef{TenantID: tenant, WorkerID: name}, w) })
+	}
+	same(s, "the gauges", gauges(), rentroll.Gauges{Workers: 3, Owners: 2, APIKeys: 2, Expiry: after(8)})
+}
+
+// countRuns: runs are found by when they were made, to the microsecond, though ids tell no more than the millisecond.
+func countRuns(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	for i := range 5 {
+		run := runOf(s, tenant)
+		run.CreatedAt = rentrollTime(run.ID).Add(time.Duration(i) * time.Microsecond)
+		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
+		for from, want := range map[time.Time]int64{run.CreatedAt: 1, run.CreatedAt.Add(time.Microsecond): 0} {
+			got := recount(s, func(ctx context.Context, r rentroll.Reader) (int64, error) {
+				return r.CountRuns(ctx, tenant, from, from.Add(time.Millisecond/2))
+			})
+			same(s, "the runs since then", got, want)
+		}
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) (int64, error) {
+			return r.CountRuns(ctx, tenant, run.CreatedAt.Add(-time.Hour), run.CreatedAt)
+		})
+		same(s, "the runs before then", got, int64(i))
+	}
+}
+
+// rentrollTime is the millisecond in an id.
+func rentrollTime(id rentroll.RunID) time.Time {
+	milli := int64(0)
+	for _, b := range id[:6] {
+		milli = milli<<8 | int64(b)
+	}
+	return time.UnixMilli(milli).UTC()
+}
+
+func countIncrements(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	s.put(func(b *rentroll.Batch) {
+		for i := range 4 {
+			e := bareEvent(s, tenant, rentroll.MeterWorkerRuns, 1, after(i))
+			if i == 1 {
+				e.RunID = newID[rentroll.RunID](s)
+			}
+			b.Usage = append(b.Usage, e)
+		}
+	})
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) (int64, error) {
+		return r.CountIncrements(ctx, tenant, after(0), after(3))
+	})
+	same(s, "the increments", got, int64(2))
+}
+
+func sumKeyTokens(s *scene) {
+	tenant, key, other := newID[rentroll.TenantID](s), newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)
+	s.put(func(b *rentroll.Batch) {
+		for i, k := range []rentroll.KeyID{key, other, key, {}, key, key} {
+			e := bareEvent(s, tenant, rentroll.MeterTokensUsed, 1<<i, after(i))
+			e.APIKeyID, e.RecordedAt = k, after(10+i)
+			if i == 4 {
+				e.Meter = "pages"
+			}
+			b.Usage = append(b.Usage, e)
+		}
+	})
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.KeySum, error) {
+		return r.SumKeyTokens(ctx, tenant, after(0), after(5), after(11))
+	})
+	slices.SortFunc(got, func(a, b rentroll.KeySum) int { return cmp.Compare(a.Total, b.Total) })
+	same(s, "the tokens of keys", got, []rentroll.KeySum{{KeyID: other, Total: 2}, {KeyID: key, Total: 4}})
+}
+
+func listKeyUses(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var all []*rentroll.KeyUse
+	for i := range 5 {
+		use := &rentroll.KeyUse{TenantID: tenant, Family: newID[rentroll.KeyID](s), TokensUsed: int64(i), MonthStart: after(0)}
+		all = append(all, use)
+		s.put(func(b *rentroll.Batch) { b.KeyUses.Put(rentroll.KeyRef{TenantID: tenant, KeyID: use.Family}, use) })
+	}
+	for after, want := range map[rentroll.KeyID][]*rentroll.KeyUse{{}: all[:3], all[1].Family: all[2:], all[4].Family: nil} {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]*rentroll.KeyUse, error) {
+			return r.ListKeyUses(ctx, tenant, after, 3)
+		})
+		same(s, "the counters", got, want)
+	}
+}
+
+// compareBuckets: rollups that were added as events came are those that are made anew of the events.
+func compareBuckets(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	keys := []rentroll.KeyID{newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)}
+	sums := map[rentroll.RollupKey]rentroll.RollupSum{}
+	add := func(e *rentroll.UsageEvent, dimension, value string) {
+		k := rentroll.RollupKey{TenantID: tenant, Dimension: dimension, Bucket: e.Time.Truncate(15 * time.Minute), Meter: e.Meter, Value: value}
+		sums[k] = rentroll.RollupSum{Total: sums[k].Total + e.Amount, Events: sums[k].Events + 1}
+	}
+	s.put(func(b *rentroll.Batch) {
+		for i := range 40 {
+			e := bareEvent(s, tenant, []string{"a", "A"}[i%2], int64(i), bucket(i/7).Add(time.Duration(i%3)*7*time.Minute))
+			add(e, "", "")
+			if i%3 > 0 {
+				e.WorkerID = rentroll.NullString([]string{"", "w", "W"}[i%3])
+				add(e, "worker", string(e.WorkerID))
+			}
+			if i%4 > 1 {
+				e.APIKeyID = keys[i%2]
+				add(e, "api_key", e.APIKeyID.String())
+			}
+			b.Usage = append(b.Usage, e)
+		}
+		b.Rollups = sums
+	})
+	for _, dimension := range []string{"", "worker", "api_key"} {
+		f := rentroll.RollupFilter{TenantID: tenant, Dimension: dimension, From: bucket(1), To: bucket(5), Limit: 1000}
+		var want []rentroll.Rollup
+		for k, sum := range sums {
+			if k.Dimension == dimension && !k.Bucket.Before(f.From) && k.Bucket.Before(f.To) {
+				want = append(want, rentroll.Rollup{RollupKey: k, RollupSum: sum})
+			}
+		}
+		stored := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.ListRollups(ctx, f) })
+		if !slices.IsSortedFunc(stored, func(a, b rentroll.Rollup) int { return a.Bucket.Compare(b.Bucket) }) {
+			s.Errorf("the rollups of %q are not in the order of their buckets", dimension)
+		}
+		made := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.SumBuckets(ctx, f) })
+		same(s, "the rollups that are stored", byKey(stored), byKey(want))
+		same(s, "the rollups that are made anew", byKey(made), byKey(want))
+		f.Limit = 2
+		page := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.ListRollups(ctx, f) })
+		same(s, "the rollups on a page", len(page), 2)
+	}
+	for from, want := range map[time.Time]time.Time{bucket(-9): bucket(0), bucket(3): bucket(3), bucket(3).Add(1e9): bucket(3), bucket(60): {}} {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) (time.Time, error) {
+			return r.NextBucket(ctx, tenant, "", from)
+		})
+		same(s, "the next bucket", got, want)
+	}
+}
+
+func byKey(rows []rentroll.Rollup) []rentroll.Rollup {
+	slices.SortFunc(rows, func(a, b rentroll.Rollup) int {
+		return cmp.Or(a.Bucket.Compare(b.Bucket), strings.Compare(a.Meter, b.Meter), strings.Compare(a.Value, b.Value))
+	})
+	return rows
+}
+
+func listPeriods(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var all []rentroll.PastPeriod
+	for i := range 3 {
+		all = append(all, rentroll.PastPeriod{TenantID: tenant, Start: after(10 * i), End: after(10*i + 10)})
+	}
+	s.put(func(b *rentroll.Batch) { b.Periods = []*rentroll.PastPeriod{&all[2], &all[0], &all[1]} })
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.PastPeriod, error) {
+		return r.ListPeriods(ctx, tenant)
+	})
+	same(s, "the periods", got, all)
+}
+
+func listDirectory(s *scene) {
+	var all []*rentroll.DirectoryEntry
+	for _, ref := range []rentroll.DirectoryRef{
+		{Kind: rentroll.DirectoryExternalID, Value: "B"},
+		{Kind: rentroll.DirectoryExternalID, Value: "a"},
+		{Kind: rentroll.DirectorySlug, Value: "A"},
+		{Kind: rentroll.DirectorySlug, Value: "a"},
+		{Kind: rentroll.DirectorySlug, Value: "ä"},
+	} {
+		e := &rentroll.DirectoryEntry{DirectoryRef: ref, Owner: newID[rentroll.TenantID](s)}
+		all = append(all, e)
+		s.put(func(b *rentroll.Batch) { b.Directory.Put(ref, e) })
+	}
+	for i, after := range []rentroll.DirectoryRef{{}, all[0].DirectoryRef, all[1].DirectoryRef, all[2].DirectoryRef, all[3].DirectoryRef, all[4].DirectoryRef} {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]*rentroll.DirectoryEntry, error) {
+			return r.ListDirectory(ctx, after, 2)
+		})
+		same(s, "a page of the directory", got, all[i:min(i+2, len(all))])
+	}
+}
