@@ -425,9 +425,8 @@ func (c *core) watchChanges() {
 // outdated, which happens only while the store does not answer: for as long as the options allow, and for as long as what
 // others change is still being learnt, where a key is due to be read again.
 func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale bool, err error) {
-	cache := e.core.keys
 	hash := hashSecret(secret)
-	kept, sure, known := cache.kept(hash)
+	kept, sure, known := e.core.keys.kept(hash)
 	if kept != nil && kept.tenant == PlatformID {
 		return nil, false, errMalformed // an operator's
 	}
@@ -435,28 +434,33 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 		e.core.metrics.keyHits.Add(1)
 		return kept, false, nil
 	}
-	k, err = e.lookUp(ctx, secret, hash, known)
+	_, tenant, own := parseSecret(secret)
+	if own && tenant == PlatformID || !own && !e.mayBeImported(secret) {
+		return nil, false, errMalformed
+	}
+	return e.readKey(ctx, KeyHash{tenant, hash}, kept, known)
+}
+
+// keyByHash returns what there is to know of a tenant's key by the SHA-256 of its secret, as keyOf does by the secret.
+func (e *Engine) keyByHash(ctx context.Context, h KeyHash) (*cachedKey, error) {
+	kept, sure, known := e.core.keys.kept(h.Hash)
+	if sure {
+		e.core.metrics.keyHits.Add(1)
+		return kept, nil
+	}
+	k, _, err := e.readKey(ctx, h, kept, known)
+	return k, err
+}
+
+// readKey asks the store for a key. Where it does not answer, what is kept will do for a while.
+func (e *Engine) readKey(ctx context.Context, h KeyHash, kept *cachedKey, known bool) (k *cachedKey, stale bool, err error) {
+	cache := e.core.keys
+	k, err = cache.lookUp(ctx, h, known)
 	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
 		e.core.metrics.keyStale.Add(1)
 		return kept, true, nil
 	}
 	return k, false, err
-}
-
-// keyByHash returns what there is to know of a tenant's key by the SHA-256 of its secret, as keyOf does by the secret.
-func (e *Engine) keyByHash(ctx context.Context, h KeyHash) (*cachedKey, error) {
-	cache := e.core.keys
-	kept, sure := cache.kept(h.Hash)
-	if sure {
-		e.core.metrics.keyHits.Add(1)
-		return kept, nil
-	}
-	k, err := cache.lookUp(ctx, h)
-	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
-		e.core.metrics.keyStale.Add(1)
-		return kept, nil
-	}
-	return k, err
 }
 
 // operatorKeyOf returns an operator key, from memory or the store; nil where there is none.
@@ -497,15 +501,6 @@ func (k *keyCache) paceOperator(ctx context.Context) error {
 		return errorf(CodeOverloaded, "too many operator keys that there are not are being tried")
 	}
 	return nil
-}
-
-// lookUp asks the store for a key.
-func (e *Engine) lookUp(ctx context.Context, secret string, hash [32]byte, known bool) (*cachedKey, error) {
-	_, tenant, own := parseSecret(secret)
-	if own && tenant == PlatformID || !own && !e.mayBeImported(secret) {
-		return nil, errMalformed
-	}
-	return e.core.keys.lookUp(ctx, KeyHash{tenant, hash}, known)
 }
 
 // errMalformed says that a text can't be a secret.
