@@ -10,6 +10,18 @@ import (
 var routes = []route{
 	{at: "GET /console/{$}", title: "Overview", nav: "overview", page: (*visit).overview, template: "overview"},
 	{at: "GET /console/tenants", title: "Tenants", nav: "tenants", page: (*visit).tenants, template: "tenants"},
+	{at: "GET /console/tenants/{tenant}", title: "Tenant", nav: "tenants", page: (*visit).showTenant, template: "tenant"},
+	{at: "GET /console/tenants/{tenant}/plan-preview", page: (*visit).previewPlan, template: "plan-preview", part: true},
+	{at: "GET /console/tenants/{tenant}/audit-check", page: (*visit).checkAudit, template: "audit-check", part: true},
+	{at: "POST /console/tenants/{tenant}/plan", act: (*visit).changePlan},
+	{at: "POST /console/tenants/{tenant}/limit", act: (*visit).overrideLimit},
+	{at: "POST /console/tenants/{tenant}/suspend", act: transition((*rentroll.Engine).Suspend, " is suspended: nothing is admitted, and its open runs are asked to stop.")},
+	{at: "POST /console/tenants/{tenant}/resume", act: transition((*rentroll.Engine).Resume, " is active again.")},
+	{at: "POST /console/tenants/{tenant}/terminate", act: transition((*rentroll.Engine).Terminate, " is terminated. Its keys can complete runs for 24 hours more.")},
+	{at: "POST /console/tenants/{tenant}/keys", act: (*visit).createKey},
+	{at: "POST /console/tenants/{tenant}/keys/rotate", act: (*visit).rotateKey},
+	{at: "POST /console/tenants/{tenant}/keys/revoke", act: (*visit).revokeKey},
+	{at: "POST /console/tenants/{tenant}/runs/cancel", act: (*visit).cancelRun},
 	{at: "GET /console/tenants/{tenant}/runs", title: "Runs", nav: "runs", page: (*visit).runs, template: "runs"},
 	{at: "GET /console/tenants/{tenant}/runs/{run}", title: "Run", nav: "runs", page: (*visit).run, template: "run"},
 	{at: "POST /console/tenants/{tenant}/runs/{run}/cancel", act: (*visit).stopRun},
@@ -22,6 +34,7 @@ var routes = []route{
 var menu = []menuEntry{
 	{name: "overview", label: "Overview", icon: "layout-dashboard", path: root, needs: rentroll.PermTenantRead, operators: true},
 	{name: "tenants", label: "Tenants", icon: "building-2", path: root + "tenants", needs: rentroll.PermTenantRead, operators: true},
+	{name: "tenants", label: "Tenant", icon: "building-2", path: root + "tenants/me", needs: rentroll.PermTenantRead, tenants: true},
 	{name: "runs", label: "Runs", icon: "play", path: root + "tenants/me/runs", needs: rentroll.PermRunRead, tenants: true},
 }
 
