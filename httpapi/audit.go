@@ -32,7 +32,7 @@ type listPlatformAuditParams struct {
 }
 
 func listAudit(c *call, p *listAuditParams, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
-	if err := c.checkTimes(map[string]time.Time{"start": p.Start, "end": p.End}); err != nil {
+	if err := plausibleRange(c, p.Start, p.End); err != nil {
 		return nil, err
 	}
 	return c.engine.ListAudit(c, rentroll.ListAuditParams{
@@ -41,7 +41,7 @@ func listAudit(c *call, p *listAuditParams, _ *none) (*rentroll.List[*rentroll.A
 }
 
 func listPlatformAudit(c *call, p *listPlatformAuditParams, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
-	if err := c.checkTimes(map[string]time.Time{"start": p.Start, "end": p.End}); err != nil {
+	if err := plausibleRange(c, p.Start, p.End); err != nil {
 		return nil, err
 	}
 	return c.engine.ListAudit(c, rentroll.ListAuditParams{
