@@ -271,7 +271,7 @@ func (v *visit) savePlan() (*outcome, error) {
 		return nil, err
 	}
 	name, was, retired := v.form("name"), v.form("was"), false
-	_, created, err := v.putPlan(name, was, func(now *rentroll.Plan) rentroll.PutPlanParams {
+	created, err := v.putPlan(name, was, func(now *rentroll.Plan) rentroll.PutPlanParams {
 		if now != nil {
 			retired = now.Retired
 		}
@@ -288,20 +288,21 @@ func (v *visit) savePlan() (*outcome, error) {
 }
 
 // putPlan writes a plan, if it still is what the form was made for.
-func (v *visit) putPlan(name, was string, change func(*rentroll.Plan) rentroll.PutPlanParams) (*rentroll.Plan, bool, error) {
+func (v *visit) putPlan(name, was string, change func(*rentroll.Plan) rentroll.PutPlanParams) (created bool, err error) {
 	now, err := v.plan(name)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	params := change(now)
 	params.Precondition = func(current *rentroll.Plan) bool { return sumOf(current) == was }
-	return v.engine.PutPlan(v, params)
+	_, created, err = v.engine.PutPlan(v, params)
+	return created, err
 }
 
 // retirePlan has a plan take no new tenants, or take them again.
 func (v *visit) retirePlan() (*outcome, error) {
 	name, retire := v.form("name"), v.form("retired") == "yes"
-	_, _, err := v.putPlan(name, v.form("was"), func(now *rentroll.Plan) rentroll.PutPlanParams {
+	_, err := v.putPlan(name, v.form("was"), func(now *rentroll.Plan) rentroll.PutPlanParams {
 		p := rentroll.PutPlanParams{Name: name, Retired: retire}
 		if now != nil {
 			p.Limits = now.Limits

@@ -32,6 +32,7 @@ func engineTests() []test {
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
 		{"PlanTenants", engineCountPlanTenants},
+		{"SearchesAudit", engineSearchAudit},
 		{"PlanPreview", enginePlanPreview},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
