@@ -9,14 +9,21 @@ import (
 // keysPage is the keys that are about to expire: of all tenants, or of the one whose key is signed in.
 type keysPage struct {
 	Within int // days
-	Rows   []*rentroll.APIKey
+	Rows   []expiringKey
 	All    bool   // of all tenants
 	Next   string // the address of the next page; "" on the last
 	First  string // the address of the first page, on others
 }
 
+// expiringKey is a key in the table.
+type expiringKey struct {
+	*rentroll.APIKey
+
+	Tenant string // its name; "" where the visitor may not read it
+}
+
 const (
-	keysRows        = 50
+	keysRows        = 25
 	expiringDefault = 30 // days
 )
 
@@ -41,7 +48,21 @@ func (v *visit) keys() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Rows = list.Items
+	names := map[rentroll.TenantID]string{}
+	for _, key := range list.Items {
+		name, known := names[key.TenantID]
+		if !known && p.All {
+			t, err := v.engine.GetTenant(v, key.TenantID)
+			if err := allowed(err); err != nil {
+				return nil, err
+			}
+			if t != nil {
+				name = t.Name
+			}
+			names[key.TenantID] = name
+		}
+		p.Rows = append(p.Rows, expiringKey{key, name})
+	}
 	if list.NextCursor != "" {
 		p.Next = v.withQuery("cursor", string(list.NextCursor))
 	}

@@ -81,7 +81,7 @@ func (p *systemPage) KeyShare() string {
 // Skew is how far this server's clock is off the store's.
 func (p *systemPage) Skew() string {
 	if p.ClockSkew == 0 {
-		return "none that is certain"
+		return "no"
 	}
 	return p.ClockSkew.String()
 }

@@ -41,7 +41,7 @@ func TestExpiringKeysPage(t *testing.T) {
 		path      string
 		has, lack []string
 	}{
-		{operator, "/console/keys", []string{"soon-acme", "soon-other"}, []string{"later-acme"}},
+		{operator, "/console/keys", []string{"soon-acme", "soon-other", "Tenant other"}, []string{"later-acme"}},
 		{operator, "/console/keys?days=90", []string{"soon-acme", "soon-other", "later-acme"}, nil},
 		{tenant, "/console/keys?days=90", []string{"soon-acme", "later-acme"}, []string{"soon-other"}},
 	} {

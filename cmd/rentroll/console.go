@@ -35,6 +35,9 @@ func (s *server) settings() []console.Setting {
 	for _, n := range plainNetworks(s.TrustedProxies) {
 		networks = append(networks, n.String())
 	}
+	duration := func(d time.Duration) string { // 30m and 12h, not 30m0s and 12h0m0s
+		return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
+	}
 	list := func(items []string) string {
 		if len(items) == 0 {
 			return "none"
@@ -46,12 +49,12 @@ func (s *server) settings() []console.Setting {
 		{Name: "Operator key of the configuration", Value: given(s.secret != "")},
 		{Name: "Key that signs the audit", Value: given(s.signer != nil)},
 		{Name: "Prefix of API keys", Value: s.KeyPrefix},
-		{Name: "Keys in memory stay good without the database for", Value: s.KeysStaleFor.String()},
+		{Name: "Keys in memory stay good without the database for", Value: duration(s.KeysStaleFor)},
 		{Name: "Trusted proxies", Value: list(networks)},
 		{Name: "Names of the console", Value: list(s.ConsoleHosts)},
-		{Name: "Idle sessions of the console end after", Value: s.ConsoleIdle.String()},
-		{Name: "Sessions of the console end after", Value: s.ConsoleLifetime.String()},
-		{Name: "A stop waits for", Value: s.DrainTimeout.String()},
+		{Name: "Idle sessions of the console end after", Value: duration(s.ConsoleIdle)},
+		{Name: "Sessions of the console end after", Value: duration(s.ConsoleLifetime)},
+		{Name: "A stop waits for", Value: duration(s.DrainTimeout)},
 	}
 }
 
