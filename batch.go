@@ -124,6 +124,10 @@ type Batch struct {
 	Audit    []*AuditRow
 	Periods  []*PastPeriod
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
+	Pruned   []*PrunedMark           // a later time that is stored already stays
+
+	// Gone are payloads to delete.
+	Gone []PayloadRef
 
 	// Invalid are the tenants of which others must forget what they keep in memory, each named once.
 	Invalid []TenantID
@@ -151,7 +155,7 @@ func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
 		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() ||
-		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid) > 0
+		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Pruned)+len(b.Gone)+len(b.Invalid) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

@@ -68,6 +68,7 @@ func groups() []group {
 		{"Audit", auditTests()},
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
+		{"Prune", pruneTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},

@@ -66,6 +66,7 @@ type tenant struct {
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
+	goneUntil  time.Time // before when single events are gone
 	keys       []*key
 	members    map[Ref]*member
 	workers    map[string]*worker

@@ -33,6 +33,7 @@ type marked struct {
 
 	corrects bool  // something else
 	left     int64 // of its amount, not taken back
+	at       time.Time
 }
 
 // used keeps an event.
@@ -184,7 +185,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key}, now)
 	if id != "" {
 		t.marks[id] = text(e)
-		t.marked[id] = marked{event: used, left: e.Amount}
+		t.marked[id] = marked{event: used, left: e.Amount, at: now}
 	}
 	return "recorded", ""
 }
@@ -193,7 +194,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 func (t *tenant) correct(id string, e UsageEvent, now time.Time) (status, code string) {
 	original, known := t.marked[e.Corrects]
 	switch {
-	case !known || original.corrects || original.Meter != e.Meter:
+	case !known || original.corrects || original.Time.Before(t.goneUntil) || original.Meter != e.Meter:
 		return rejected, ValidationFailed
 	case e.Unit != "" && e.Unit != t.unit(e.Meter):
 		return rejected, UnitMismatch
@@ -207,7 +208,7 @@ func (t *tenant) correct(id string, e UsageEvent, now time.Time) (status, code s
 	back.Amount = e.Amount
 	t.events = append(t.events, back)
 	t.marks[id] = text(e)
-	t.marked[id] = marked{event: back, corrects: true}
+	t.marked[id] = marked{event: back, corrects: true, at: now}
 	return "recorded", ""
 }
 
@@ -295,6 +296,9 @@ func (w *World) Summary(by Ref, now time.Time, id Ref, start, end time.Time) (*S
 	if end.IsZero() {
 		const quarter = 15 * 60
 		end = time.Unix(now.Unix()-now.Unix()%quarter+quarter, 0).UTC()
+	}
+	if !start.Equal(end) && !end.Before(start) && (t.cuts(start) || t.cuts(end)) {
+		return nil, refuse(ValidationFailed)
 	}
 	v := &SummaryView{Start: start, End: end, Meters: map[string]MeterView{}}
 	for _, e := range t.events {

@@ -31,6 +31,7 @@ func (g *generator) operation() op {
 		{4, g.change},
 		{3, g.life},
 		{3, g.plan},
+		{3, prune},
 		{2, g.person},
 		{8, g.membership},
 	})

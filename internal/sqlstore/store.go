@@ -241,6 +241,8 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = periods.add(b.Periods, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
+	requests = removePayloads(b.Gone, requests)
+	requests = savePruned(b.Pruned, requests)
 	requests = operatorKeys.save(&b.Operators, requests)
 	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
