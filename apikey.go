@@ -142,6 +142,14 @@ type KeyUse struct {
 	MonthStart     time.Time // the account's month for which TokensUsed counts
 }
 
+// with returns the counters with one more run.
+func (u *KeyUse) with(run *Run) *KeyUse {
+	next := *u
+	next.ConcurrentRuns++
+	next.TokensReserved += run.ReservedTokens
+	return &next
+}
+
 // usedIn returns the tokens used in the account's month that began at start; another month's count is zero.
 func (u *KeyUse) usedIn(start time.Time) int64 {
 	if u.MonthStart.Equal(start) {

@@ -164,7 +164,7 @@ func (s *server) operatorKeyRoutes() {
 // runRoutes are about runs and what they use.
 func (s *server) runRoutes() {
 	add(s, route{
-		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run, or deny it", more: aboutAdmission,
+		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run or several, or deny it", more: aboutAdmission,
 		needs: rentroll.PermRunCreate, status: http.StatusCreated, body: needsBody, located: true, tagged: true,
 		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled},
 	}, createRun)
@@ -191,6 +191,11 @@ func (s *server) runRoutes() {
 		at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", id: "cancelRun", does: "End an open run without a result",
 		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, cancelRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/reserve", id: "reserveTokens", does: "Hold more tokens for an open run",
+		more: aboutReserve, needs: rentroll.PermRunUpdate, body: needsBody, tagged: true,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeRunAlreadyEnded},
+	}, reserveTokens)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/retry", id: "retryRun", does: "Admit a new run in the place of one that did not succeed",
 		more: aboutRetry, needs: rentroll.PermRunUpdate, status: http.StatusCreated, body: mayHaveBody, located: true, tagged: true,
@@ -271,12 +276,20 @@ func (s *server) auditRoutes() {
 	}, platformAuditHead)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/audit/export", id: "exportAudit", does: "Read a tenant's audit, oldest first, to verify it elsewhere",
-		more: aboutExportAudit, needs: rentroll.PermAuditRead,
+		more: aboutExportAudit, needs: rentroll.PermAuditRead, codes: codes{rentroll.CodeInvalidTransition},
 	}, exportAudit)
 	add(s, route{
 		at: "GET /v1/audit/export", id: "exportPlatformAudit", does: "Read the platform's own audit, oldest first, to verify it elsewhere",
-		more: aboutExportAudit, needs: rentroll.PermAuditRead, platform: true,
+		more: aboutExportAudit, needs: rentroll.PermAuditRead, platform: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, exportPlatformAudit)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/audit/prune", id: "pruneAudit", does: "Take the oldest rows of a tenant's audit away, up to a checkpoint",
+		more: aboutPruneAudit, needs: rentroll.PermAuditPrune, body: needsBody, codes: codes{rentroll.CodeInvalidTransition},
+	}, pruneAudit)
+	add(s, route{
+		at: "POST /v1/audit/prune", id: "prunePlatformAudit", does: "Take the oldest rows of the platform's own audit away, up to a checkpoint",
+		more: aboutPruneAudit, needs: rentroll.PermAuditPrune, body: needsBody, codes: codes{rentroll.CodeInvalidTransition},
+	}, prunePlatformAudit)
 }
 
 // upkeepRoutes look after what is stored.

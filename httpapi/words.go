@@ -39,10 +39,11 @@ const (
 	aboutImport     = "By the SHA-256 of their secrets, which may be any text of 16 to 512 printable ASCII characters: customers go on using them. Each key is answered for itself and the good ones are stored: `imported`, `duplicate` (the tenant has it; nothing changes) or `rejected` with its code (`validation_failed`, `quota_exceeded`, or `already_exists`: it is another tenant's). A repetition is harmless, and needs no idempotency key. Other servers know the first import within a second."
 	aboutRotate     = "The answer has a new key with a new `secret`, under the same limits; its counters go on. The old key stays good for the overlap and does not count against `api_keys` beside its successor. Where the answer was lost, rotate the old key again: the successor that nobody got is revoked. One that is in use is not: `invalid_transition`. A key that is rotated while the one before it is still good makes that one count, which may be `quota_exceeded`."
 	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
-	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`. A denial consumes nothing."
+	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`. A denial consumes nothing. With `runs`, up to 100 of them are admitted together or not at all: the answer is `items`, a denial names in `errors` the first run that did not fit."
 	aboutRunList    = "Filters look at a bounded stretch of runs a page: a page may be short, or empty, and still have a next cursor."
 	aboutHeartbeat  = "`cancel_requested` in the answer tells the worker to stop."
 	aboutComplete   = "Frees the slot, settles the reservation and writes the usage events `tokens_used` and `worker_runs`, in one transaction. Completing again with equal parameters returns the run as it is stored and counts nothing. A crashed or canceled run accepts one late completion, which bills the rest."
+	aboutReserve    = "Beside what the run holds already, all of it or nothing: a denial is `quota_exceeded` by the month of the key or of the tenant, and the run goes on. The lease stays as it is."
 	aboutRetry      = "Of a failed, crashed or canceled run, or of an open one past its lease, which then crashes: the same worker, task, input and user, by the same decision as a first run. The new run names its parent in `parent_run_id`, the parent the new run in `retried_by`. Of each run there is one retry: another is `already_exists`, with the same idempotency key the answer is repeated. A retry that fails may be retried itself."
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
@@ -55,6 +56,9 @@ const (
 		`it proves later that all rows up to it are there and unaltered.`
 	aboutExportAudit = `Rows with all that is needed to verify them without this server, and with the last of them the head. ` +
 		"`rentroll audit export` writes them to a file, `rentroll audit verify --file` verifies that."
+	aboutPruneAudit = `The chain is followed first, whole: what was tampered with is not pruned (` + "`invalid_transition`" + `). Then a checkpoint, signed ` +
+		`with the server's key, takes the place of the rows, the audit says so, and they are removed in small steps. A long audit takes several calls: ` +
+		"while the state is not `done`, call again, with `next_cursor` where there is one. A repetition is harmless."
 
 	aboutReconcile = `Counters, gauges, bounds, rollups and the directory say again what other rows say; a difference is damage. ` +
 		`Each tenant is compared in one snapshot, while everything is at work. A call compares so much and no more: ` +

@@ -92,8 +92,13 @@ var examples = map[string][]string{
 		"rentroll run complete acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --failed --error 'the model timed out' --tokens 900",
 	},
 	"run cancel": {"rentroll run cancel acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
-	"run retry":  {"rentroll run retry acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
-	"run check":  {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
+	"run group": {
+		`rentroll run group acme '[{"worker_id":"writer","task":"Part 1"},{"worker_id":"writer","task":"Part 2"}]'`,
+		"rentroll run group acme @runs.json",
+	},
+	"run reserve": {"rentroll run reserve acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 20000"},
+	"run retry":   {"rentroll run retry acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run check":   {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
 
 	"usage record": {
 		"rentroll usage record acme emails_sent 12 --event-id 2026-01-31/4711",
@@ -109,6 +114,7 @@ var examples = map[string][]string{
 	},
 	"audit head":   {"rentroll audit head acme --json > acme-head.json", "rentroll audit head --platform"},
 	"audit export": {"rentroll audit export acme > acme.jsonl", "rentroll audit export --platform | gzip > platform.jsonl.gz"},
+	"audit prune":  {"rentroll audit prune acme --before 2025-01-01", "rentroll audit prune --platform --before 2025-01-01 --json > platform-checkpoint.json"},
 
 	"version": {"rentroll version"},
 	"completion": {
