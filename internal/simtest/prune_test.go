@@ -12,8 +12,8 @@ import (
 // TestPruningChangesNoTotal: what is pruned is gone, and everything that was counted from it stays: sums, limits, event
 // ids, and that the idempotency key of a run makes no other run.
 func TestPruningChangesNoTotal(t *testing.T) {
-	t.Parallel()
 	onEveryStore(t, func(t *testing.T, r *rig) {
+		t.Helper()
 		ctx, acme := t.Context(), r.tenant("acme", nil)
 		begin := r.clock.Now()
 		made := rentroll.CreateRunParams{TenantID: acme, WorkerID: "builder", Task: "build", Input: []byte(`{"a":1}`), IdempotencyKey: "one"}
