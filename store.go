@@ -158,6 +158,11 @@ type Reader interface {
 	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
 	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
+	// ListActivity adds up what all servers did from a minute on, a minute each, oldest first.
+	ListActivity(ctx context.Context, from time.Time) ([]Activity, error)
+	// ListWaiting lists tenants with runs that are queued and were made at or before an instant, by id. It looks at so many
+	// open runs.
+	ListWaiting(ctx context.Context, before time.Time, scan, limit int) ([]WaitingRuns, error)
 
 	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each.
 	SumRollups(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
@@ -247,7 +252,7 @@ type (
 	}
 	// DenialFilter lists denials, newest first.
 	DenialFilter struct {
-		TenantID TenantID
+		TenantID TenantID // zero for all tenants
 		Before   EventID
 		Limit    int
 	}
