@@ -80,17 +80,17 @@ func waitingRuns(s *scene) {
 	put(busy, rentroll.RunRunning, 1)
 	put(busy, rentroll.RunCompleted, 1)
 	put(idle, rentroll.RunCompleted, 1)
-	list := func(before, scan, limit int) (out []rentroll.WaitingRuns) {
+	list := func(before, scan int) (out []rentroll.WaitingRuns) {
 		s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
-			out, err = r.ListWaiting(ctx, after(before), scan, limit)
+			out, err = r.ListWaiting(ctx, after(before), scan, 10)
 			return err
 		})
 		return out
 	}
-	same(s, "before all", list(2, 100, 10), nil)
-	same(s, "before the newest", list(5, 100, 10), []rentroll.WaitingRuns{{TenantID: busy, Runs: 2, Since: after(3)}})
-	same(s, "all", list(50, 100, 10), []rentroll.WaitingRuns{{TenantID: busy, Runs: 3, Since: after(3)}})
-	if looked := list(50, 1, 10); len(looked) > 1 || len(looked) == 1 && looked[0].Runs > 1 {
+	same(s, "before all", list(2, 100), nil)
+	same(s, "before the newest", list(5, 100), []rentroll.WaitingRuns{{TenantID: busy, Runs: 2, Since: after(3)}})
+	same(s, "all", list(50, 100), []rentroll.WaitingRuns{{TenantID: busy, Runs: 3, Since: after(3)}})
+	if looked := list(50, 1); len(looked) > 1 || len(looked) == 1 && looked[0].Runs > 1 {
 		s.Errorf("more than was to be looked at: %+v", looked)
 	}
 }
