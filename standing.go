@@ -91,12 +91,14 @@ func (p *ListStandingsParams) parse() (f TenantFilter, w window, err error) {
 	switch p.Order {
 	case "", StandingNewest:
 		p.Order = StandingNewest
-	case StandingNearest, StandingBusiest:
+		fallthrough
+	case StandingBusiest:
+		if p.AtLeast > 0 {
+			bad.add("at_least", "goes with the order nearest only")
+		}
+	case StandingNearest:
 	default:
 		bad.add("order", "must be newest, nearest or busiest")
-	}
-	if p.AtLeast > 0 && p.Order != StandingNearest {
-		bad.add("at_least", "goes with the order nearest only")
 	}
 	w.scope = cursorScope("standings", string(p.Status), p.Plan, f.Search, string(p.Order), fmt.Sprint(p.AtLeast))
 	w.limit, w.atLeast = pageSize(p.Page, &bad), p.AtLeast
