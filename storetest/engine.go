@@ -32,6 +32,8 @@ func engineTests() []test {
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
 		{"Activity", engineActivity},
+		{"PlanTenants", engineCountPlanTenants},
+		{"SearchesAudit", engineSearchAudit},
 		{"PlanPreview", enginePlanPreview},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
