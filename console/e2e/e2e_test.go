@@ -31,7 +31,9 @@ func TestConsole(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/rentroll").CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
-	t.Run("SQLite", func(t *testing.T) { browse(t, binary, "RENTROLL_DATABASE=sqlite:"+filepath.Join(t.TempDir(), "demo.db")) })
+	t.Run("SQLite", func(t *testing.T) {
+		browse(t, binary, "RENTROLL_DATABASE=sqlite:"+filepath.Join(t.TempDir(), "demo.db"))
+	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		dsn, schema := pgtest.Database(t)
 		browse(t, binary, "RENTROLL_DATABASE="+dsn, "RENTROLL_DATABASE_SCHEMA="+schema)
