@@ -42,6 +42,7 @@ var sections = []section{
 	{"verify", verify},
 	{"keys", verifyKeys},
 	{"keys-forward", forwardAuth},
+	{"keys-million", manyOrFew},
 	{"check", check},
 	{"summary", summary},
 	{"list", list},
