@@ -43,6 +43,7 @@ var sections = []section{
 	{"keys", verifyKeys},
 	{"keys-forward", forwardAuth},
 	{"keys-million", manyOrFew},
+	{"keys-open-loop", openLoop},
 	{"check", check},
 	{"summary", summary},
 	{"list", list},
