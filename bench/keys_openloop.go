@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -41,10 +42,8 @@ func openLoop(ctx context.Context, s settings, emit func(line)) error {
 				admitted, admissionErr = measure(ctx, openLoopCallers, 2*s.slice, atRate(most.rate()/2, admit))
 			})
 			beside, err = verifyAtRate(ctx, engine, f, 2*s.slice)
-			if group.Wait(); err == nil {
-				err = admissionErr
-			}
-			if err != nil {
+			group.Wait()
+			if err := errors.Join(err, admissionErr); err != nil {
 				return err
 			}
 			quiet = append(quiet, float64(alone.quantile(0.99).Nanoseconds())/1e3)

@@ -120,7 +120,7 @@ func (s *pgStage) storm(ctx context.Context, set settings, emit func(line)) erro
 		})
 		busy, err := measure(ctx, 1, 3*set.slice, known)
 		group.Wait()
-		if err = errors.Join(err, stormErr); err != nil {
+		if err := errors.Join(err, stormErr); err != nil {
 			return err
 		}
 		queries = append(queries, float64(engine.Metrics().KeyQueries-before)/time.Since(began).Seconds())
