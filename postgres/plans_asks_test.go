@@ -90,6 +90,7 @@ var parameters = map[string]struct {
 	"nextRollup":        {1, []any{whose{}, "worker", 100}},
 	"nextEvent":         {1, []any{whose{}, 8000}},
 	"sumBuckets":        {900, []any{whose{}, 8000, 9000}},
+	"recentPeriods":     {40, []any{whose{}}},
 	"listPeriods":       {100_000, []any{whose{}}},
 	"listDirectory":     {201, []any{"slug", "value-9000", 201}},
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
@@ -172,7 +173,7 @@ func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) 
 		if len(rows) == 0 {
 			rows = slices.Repeat([][]any{blank(stmt.Bulk)}, sample.rows)
 		}
-		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd || op == sqlstore.OpMax {
+		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd || op == sqlstore.OpMax || op == sqlstore.OpKeep {
 			rows = fresh(stmt.Bulk, rows, sample.rows)
 		}
 		tenants := make(map[string]bool)

@@ -26,7 +26,7 @@ func Statements() map[string]*Stmt {
 		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses,
 		"nextRollup": nextRollup, "nextEvent": nextEvent, "sumBuckets": sumBuckets,
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
-		"listPeriods": listPeriods, "listDirectory": listDirectory,
+		"listPeriods": listPeriods, "recentPeriods": recentPeriods, "keepPeriod": keepPeriod, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions,
 		"trimAudit":       trimAudit, "listChores": listChores,
