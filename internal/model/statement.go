@@ -149,7 +149,7 @@ func (w *World) lines(t *tenant, of past, on time.Time) (out []LineView) {
 		sums[e.Meter] = line
 	}
 	for name, line := range sums {
-		line.Quantity = line.Quantity - min(line.Quantity, before[name])*sign(w.meter(t, name).Aggregation == "max")
+		line.Quantity -= min(line.Quantity, before[name])*sign(w.meter(t, name).Aggregation == "max")
 		if p := w.price(t, name, of.Period); p != nil {
 			line.Price = p.price
 			times := line.Quantity * *p.price // histories are small
