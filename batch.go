@@ -118,12 +118,13 @@ type Batch struct {
 
 	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
 	// the answers are in Runs, Keys, Members, Operators and Sessions as well.
-	OverdueRuns  map[TenantID]*OverdueRuns
-	OverdueKeys  map[TenantID]*OverdueKeys
-	Memberships  map[UserID]*int    // all memberships of a user; the answer is how many there are
-	PlanInUse    map[string]*bool   // whether any tenant is on the plan
-	OperatorKeys map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
-	KeyHashes    map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
+	OverdueRuns   map[TenantID]*OverdueRuns
+	RecentPeriods map[TenantID]*[]PastPeriod // the latest that were written down, newest first
+	OverdueKeys   map[TenantID]*OverdueKeys
+	Memberships   map[UserID]*int    // all memberships of a user; the answer is how many there are
+	PlanInUse     map[string]*bool   // whether any tenant is on the plan
+	OperatorKeys  map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
+	KeyHashes     map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
 
 	ExpiredSessions map[time.Time]*[][32]byte // the first MaxOverdue sessions that have expired at a time, earliest first
 
@@ -131,7 +132,7 @@ type Batch struct {
 	Payloads []*Payload
 	Usage    []*UsageEvent
 	Audit    []*AuditRow
-	Periods  []*PastPeriod
+	Periods  []*PastPeriod           // one that is there already stays as it is
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
 	Peaks    map[RollupKey]int64     // to what to raise the largest amount of each bucket
 	Pruned   []*PrunedMark           // a later time that is stored already stays
@@ -180,6 +181,8 @@ type AuditRange struct {
 type PastPeriod struct {
 	TenantID   TenantID
 	Start, End time.Time
+	FinalAt    time.Time // when its statement takes no more events; zero in rows from before there were statements
+	Timezone   string    // in which it began; "" likewise
 }
 
 // Unloaded reports whether anything is named and not loaded yet.
@@ -187,7 +190,7 @@ func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Prices.unloaded() || b.Values.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
-		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
+		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.RecentPeriods) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
 		b.Sessions.unloaded() || asks(b.ExpiredSessions)
 }
 

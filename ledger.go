@@ -47,18 +47,19 @@ type ledger struct {
 	*Batch
 	plans map[string]*Plan
 	ids   *rand.ChaCha8
-	now   time.Time                 // when this transaction decides; an account's own now may be later
-	open  map[TenantID]*Account     // working copies of this transaction
-	ended map[TenantID]quota.Period // months that ended and are not written down yet
-	fresh map[UsageRef]*UsageEvent  // events of this transaction that have an event id
+	now   time.Time                   // when this transaction decides; an account's own now may be later
+	open  map[TenantID]*Account       // working copies of this transaction
+	ended map[TenantID][]quota.Period // months that ended and are not written down yet
+	fresh map[UsageRef]*UsageEvent    // events of this transaction that have an event id
 
-	values int // how many values of a kept dimension are told apart in a month
+	values int           // how many values of a kept dimension are told apart in a month
+	grace  time.Duration // for how long after its end a statement takes events
 }
 
 func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
 	return &ledger{
 		Batch: b, plans: plans, ids: ids, now: now,
-		open: make(map[TenantID]*Account), ended: make(map[TenantID]quota.Period),
+		open: make(map[TenantID]*Account), ended: make(map[TenantID][]quota.Period),
 	}
 }
 
@@ -104,7 +105,9 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 	now := a.clock(l.now)
 	if id != PlatformID {
 		if month, ended := a.roll(now); ended {
-			l.ended[id] = month
+			for ; month.Start.Before(a.Month.Start); month, _ = quota.Advance(month, month.End, quota.Month, a.zone(), a.AnchorDay) {
+				l.ended[id] = append(l.ended[id], month)
+			}
 		}
 	}
 	return a, now, nil
@@ -114,10 +117,10 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 func (l *ledger) touch(a *Account, now time.Time) {
 	a.LastNow = now
 	l.Accounts.Put(a.TenantID, a)
-	if month, ended := l.ended[a.TenantID]; ended {
-		delete(l.ended, a.TenantID)
-		l.Periods = append(l.Periods, &PastPeriod{TenantID: a.TenantID, Start: month.Start, End: month.End})
+	for _, month := range l.ended[a.TenantID] {
+		l.Periods = append(l.Periods, l.pastMonth(a, month))
 	}
+	delete(l.ended, a.TenantID)
 }
 
 // plan returns the plan of an account: as this transaction has it, else as it is cached. A plan that is not cached is
@@ -198,27 +201,33 @@ func (l *ledger) roll(e *UsageEvent, dimension, value string, aggregation Aggreg
 
 // add puts an amount into one bucket of the rollups.
 func (l *ledger) add(e *UsageEvent, dimension, value string) {
+	l.addTo(bucketOf(e, dimension, value), RollupSum{Total: e.Amount, Events: 1})
+}
+
+func bucketOf(e *UsageEvent, dimension, value string) RollupKey {
+	return RollupKey{TenantID: e.TenantID, Dimension: dimension, Bucket: e.Time.Truncate(bucketSize), Meter: e.Meter, Value: value}
+}
+
+func (l *ledger) addTo(k RollupKey, by RollupSum) {
 	if l.Rollups == nil {
 		l.Rollups = make(map[RollupKey]RollupSum)
 	}
-	k := RollupKey{
-		TenantID: e.TenantID, Dimension: dimension, Bucket: e.Time.Truncate(bucketSize), Meter: e.Meter, Value: value,
-	}
 	sum := l.Rollups[k]
-	sum.Total += e.Amount
-	sum.Events++
+	sum.Total += by.Total
+	sum.Events += by.Events
 	l.Rollups[k] = sum
 }
 
 // peak raises the largest amount of one bucket.
 func (l *ledger) peak(e *UsageEvent, dimension, value string) {
+	l.raiseTo(bucketOf(e, dimension, value), e.Amount)
+}
+
+func (l *ledger) raiseTo(k RollupKey, amount int64) {
 	if l.Peaks == nil {
 		l.Peaks = make(map[RollupKey]int64)
 	}
-	k := RollupKey{
-		TenantID: e.TenantID, Dimension: dimension, Bucket: e.Time.Truncate(bucketSize), Meter: e.Meter, Value: value,
-	}
-	l.Peaks[k] = max(l.Peaks[k], e.Amount)
+	l.Peaks[k] = max(l.Peaks[k], amount)
 }
 
 // record writes a usage event, adds it to the rollups, and moves the token month where it is about tokens. The account
@@ -235,6 +244,7 @@ func (l *ledger) recordAs(aggregation Aggregation, a *Account, use *KeyUse, e *U
 		l.fresh[UsageRef{e.TenantID, e.Time, e.ID}] = e
 	}
 	l.roll(e, dimensionTotal, "", aggregation)
+	l.bill(a, e, aggregation)
 	if e.WorkerID != "" {
 		l.roll(e, dimensionWorker, string(e.WorkerID), aggregation)
 	}

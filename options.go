@@ -48,6 +48,10 @@ type Options struct {
 	// say then that they are stale: a revocation may have been missed. 0 refuses them, with CodeUnavailable.
 	StaleFor time.Duration
 
+	// StatementGrace is for how long after its end a period's statement takes events of that period; later ones are
+	// adjustments of the next statement. A period keeps the grace with which it ended. 0 is 72 hours.
+	StatementGrace time.Duration
+
 	// DimensionValues is how many values of a dimension that a meter keeps from metadata are told apart in a month; all
 	// further ones are "other". 0 is 10,000.
 	DimensionValues int
@@ -93,6 +97,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.QueueBytes <= 0 {
 		opts.QueueBytes = defaultQueueBytes
+	}
+	if opts.StatementGrace <= 0 {
+		opts.StatementGrace = defaultStatementGrace
 	}
 	if opts.DimensionValues <= 0 {
 		opts.DimensionValues = defaultDimensionValues

@@ -243,6 +243,9 @@ func (c *recount) periods(ctx context.Context) error {
 	const note = "periods can't be made anew: a tenant's zone and anchor at that time are known from its audit only"
 	for i, p := range rows {
 		next := c.account.Month.Start
+		if !p.Start.Before(next) { // the present one is written down when the zone changes
+			next = c.account.Month.End
+		}
 		if i+1 < len(rows) {
 			next = rows[i+1].Start
 		}

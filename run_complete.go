@@ -154,6 +154,7 @@ func (l *ledger) meterRun(a *Account, run *Run, now time.Time) {
 		panic("rentroll: two numbers have no JSON form: " + err.Error())
 	}
 	l.record(a, nil, l.runEvent(run, MeterWorkerRuns, 1, "count", metadata, now))
+	l.billCost(a, *run.CostMicros)
 }
 
 const microsPerCent = 10_000

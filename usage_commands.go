@@ -230,7 +230,7 @@ func (c *recordUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
-	if err := c.load(l, now); err != nil {
+	if err := c.load(l, a, now); err != nil {
 		return err
 	}
 	c.corrected = nil
@@ -252,13 +252,22 @@ func (c *recordUsage) decide(l *ledger) error {
 }
 
 // load names what the decision needs of keys, of kept dimensions and of what is corrected, before anything is written.
-func (c *recordUsage) load(l *ledger, now time.Time) error {
+func (c *recordUsage) load(l *ledger, a *Account, now time.Time) error {
 	var missing error
+	late := func(at time.Time) {
+		if !at.IsZero() && at.Before(a.Month.Start) {
+			ask(&l.RecentPeriods, c.tenant)
+			if l.RecentPeriods[c.tenant] == nil {
+				missing = errMore
+			}
+		}
+	}
 	for i := range c.items {
 		in := &c.items[i]
 		if len(in.bad) > 0 {
 			continue
 		}
+		late(in.Time)
 		key := in.APIKeyID
 		if in.Corrects != "" {
 			original, err := l.original(l.Marks.Get(MarkRef{c.tenant, in.Corrects}))
@@ -266,6 +275,7 @@ func (c *recordUsage) load(l *ledger, now time.Time) error {
 				missing = errors.Join(missing, err)
 				continue
 			}
+			late(original.Time)
 			key = original.APIKeyID
 		}
 		if in.Meter == MeterTokensUsed && !key.IsZero() {

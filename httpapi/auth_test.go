@@ -135,7 +135,7 @@ func TestObjectsOfAnotherTenantDoNotExist(t *testing.T) {
 	w := newWorld(t)
 	f := w.furnish()
 	perRoute(t, func(r route, s sample) {
-		if strings.Count(r.at, "{") < 2 || strings.HasPrefix(r.at, "PUT") {
+		if strings.Count(r.at, "{") < 2 || strings.HasPrefix(r.at, "PUT") || strings.HasSuffix(r.at, "{period}") { // every tenant has those
 			return
 		}
 		w.unchanged(func() {

@@ -29,6 +29,8 @@ var examples = map[string]func() json.RawMessage{
 	"ListedRun":       func() json.RawMessage { return example(listedRun{Run: exampleRun()}) },
 	"UsageReceipt":    func() json.RawMessage { return example(exampleReceipt()) },
 	"UsageSummary":    func() json.RawMessage { return example(exampleSummary()) },
+	"Statement":       func() json.RawMessage { return example(exampleStatement()) },
+	"StatementPeriod": func() json.RawMessage { return example(exampleStatement().StatementPeriod) },
 	"MeterDefinition": func() json.RawMessage { return example(exampleMeter()) },
 	"UsageSeries":     func() json.RawMessage { return example(exampleSeries()) },
 	"QuotaUse":        func() json.RawMessage { return example(exampleQuotaUse()) },
@@ -192,6 +194,20 @@ func exampleSummary() rentroll.UsageSummary {
 			rentroll.MeterTokensUsed: {Total: 555_000, Unit: "tokens", Count: 30, Aggregation: rentroll.AggregateSum},
 			rentroll.MeterWorkerRuns: {Total: 30, Unit: "count", Count: 30, Aggregation: rentroll.AggregateSum},
 		},
+	}
+}
+
+func exampleStatement() rentroll.Statement {
+	start := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	line := rentroll.StatementLine{
+		Meter: rentroll.MeterTokensUsed, Period: "2026-10-01", DisplayName: "Tokens", Unit: "tokens", Aggregation: rentroll.AggregateSum,
+		Quantity: 555_000, Count: 30, PriceMicros: new(int64(3_000_000)), PricePer: 1_000_000, AmountMicros: 1_665_000,
+	}
+	return rentroll.Statement{
+		StatementPeriod: rentroll.StatementPeriod{
+			Period: "2026-10-01", Start: start, End: start.AddDate(0, 1, 0), Timezone: "UTC", Final: true, FinalAt: start.AddDate(0, 1, 3),
+		},
+		TenantID: exampleTenantID, Lines: []rentroll.StatementLine{line}, Adjustments: []rentroll.StatementLine{}, TotalMicros: line.AmountMicros,
 	}
 }
 

@@ -247,6 +247,14 @@ func (s *server) meteringRoutes() {
 		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeUnitMismatch},
 	}, putMeter)
 	add(s, route{
+		at: "GET /v1/tenants/{tenant}/statements", id: "listStatements", does: "List the periods that have a statement, newest first",
+		more: aboutStatements, needs: rentroll.PermUsageRead,
+	}, listStatements)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/statements/{period}", id: "getStatement", does: "Read the statement of a period", more: aboutStatements,
+		needs: rentroll.PermUsageRead, tagged: true,
+	}, getStatement)
+	add(s, route{
 		at: "GET /v1/meters", id: "listPlatformMeters", does: "List the meters that are defined for all tenants, by name",
 		needs: rentroll.PermPlanRead, platform: true,
 	}, listPlatformMeters)

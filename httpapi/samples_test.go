@@ -36,6 +36,8 @@ var samples = []sample{
 	{id: "getMeter", at: "GET /v1/tenants/{tenant}/meters/pages", status: 200},
 	{id: "putMeter", at: "PUT /v1/tenants/{tenant}/meters/pages", status: 200, body: `{"unit":"pages","aggregation":"sum","display_name":"Pages",
 		"price_micros":1500,"price_per":1000,"dimensions":["model","region"]}`},
+	{id: "listStatements", at: "GET /v1/tenants/{tenant}/statements", status: 200},
+	{id: "getStatement", at: "GET /v1/tenants/{tenant}/statements/2026-11-01", status: 200},
 	{id: "listPlatformMeters", at: "GET /v1/meters", status: 200},
 	{id: "putPlatformMeter", at: "PUT /v1/meters/seats", status: 200, body: `{"unit":"seats","aggregation":"max","display_name":"Seats",
 		"price_micros":5000000,"price_per":1,"dimensions":[]}`},

@@ -48,6 +48,7 @@ const (
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
 	aboutMeters     = "Replaces what was set there, whole. A tenant inherits what it has not set itself from what is set for all tenants. Aggregation and unit are fixed, in each tenant, by the meter's first event there. A new price counts in statements from the next period on; the first price that a meter gets, in the present period already."
 	aboutSeries     = "Points follow each other without gap; where nothing was used they are zero. At most 1,000. Days and months are those of the tenant's zone and billing months, or the calendar's of `timezone`. With `group_by` the largest groups are told apart, `groups` of them."
+	aboutStatements = "An event's statement is fixed when it is recorded: that of its own period until 72 hours after the period's end, from then on that of the period in which it is recorded, as an adjustment. So a statement with `final` never changes. A meter has the price that it had when the period began or, where it had none, the first one that it got in the period; amounts are rounded once for each meter, half a millionth away from zero."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
@@ -76,6 +77,7 @@ var tags = []*huma.Tag{
 	{Name: "Operator keys", Description: "The secrets of those who run the platform."},
 	{Name: "Runs", Description: "Executions of workers: admitted, watched, completed."},
 	{Name: "Usage", Description: "Meters' events and what they come to."},
+	{Name: "Statements", Description: "What was used in a billing period, at what price."},
 	{Name: "Meters", Description: "What is counted: aggregation, unit, price, dimensions."},
 	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
 	{Name: "Quotas", Description: "Limits and how a tenant stands against them."},
@@ -88,7 +90,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "meters": "Meters", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
+		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
@@ -113,7 +115,8 @@ func describeParam(p *huma.Param) {
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
-		"meter": "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",
+		"period": "The date on which the period starts, in the tenant's zone.",
+		"meter":  "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",
 		"group_by": "`worker`, `key` or a dimension that the meter keeps.", "groups": "How many groups to tell apart; the rest is `other`.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
 		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",

@@ -98,6 +98,7 @@ var parameters = map[string]struct {
 	"oldOnce":           {500, []any{whose{}, "run.create", "key-5", 500}},
 	"markPruned":        {1, []any{whose{}, "usage", 5}},
 	"listPruned":        {10, []any{whose{}}},
+	"recentPeriods":     {40, []any{whose{}}},
 	"listPeriods":       {100_000, []any{whose{}}},
 	"listDirectory":     {201, []any{"slug", "value-9000", 201}},
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
@@ -184,7 +185,7 @@ func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) 
 		if len(rows) == 0 {
 			rows = slices.Repeat([][]any{blank(stmt.Bulk)}, sample.rows)
 		}
-		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd || op == sqlstore.OpMax {
+		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd || op == sqlstore.OpMax || op == sqlstore.OpKeep {
 			rows = fresh(stmt.Bulk, rows, sample.rows)
 		}
 		tenants := make(map[string]bool)

@@ -15,9 +15,10 @@ import (
 type usageCmd struct {
 	Remote
 
-	Record  usageRecord  `cmd:"" help:"Record usage: one event, or several."`
-	Summary usageSummary `cmd:"" help:"Add up a tenant's usage per meter."`
-	Series  usageSeries  `cmd:"" help:"Add up a meter over time, by worker, key or a kept dimension."`
+	Record    usageRecord    `cmd:"" help:"Record usage: one event, or several."`
+	Summary   usageSummary   `cmd:"" help:"Add up a tenant's usage per meter."`
+	Statement usageStatement `cmd:"" help:"Show the statement of a billing period."`
+	Series    usageSeries    `cmd:"" help:"Add up a meter over time, by worker, key or a kept dimension."`
 }
 
 type usageRecord struct {

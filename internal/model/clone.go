@@ -44,6 +44,7 @@ func (t *tenant) clone() *tenant {
 	c.increments, c.events, c.audit = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit)
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
 	c.fixedAs, c.meters, c.prices, c.values = maps.Clone(t.fixedAs), maps.Clone(t.meters), maps.Clone(t.prices), maps.Clone(t.values)
+	c.past, c.costs = slices.Clip(t.past), maps.Clone(t.costs)
 	for name, values := range c.values {
 		c.values[name] = maps.Clone(values)
 	}

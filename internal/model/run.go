@@ -493,6 +493,7 @@ func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 	}
 	t.bill(r, p.Tokens-billed, now)
 	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key}, now)
+	t.costs[t.monthAt(now).Start] += p.CostMicros
 }
 
 // GetRun returns a run.

@@ -69,6 +69,9 @@ type tenant struct {
 	goneUntil  time.Time         // before when single events are gone
 	fixedAs    map[string]string // meter → the aggregation that its events fixed
 	meters     map[string]MeterDef
+	past       []past
+	began      string              // the zone in which the present month began, where it is another one now
+	costs      map[time.Time]int64 // of runs, by the start of their end's month
 	prices     map[string][]price
 	values     map[string]map[string]bool // of kept dimensions, by meter, dimension and month
 	keys       []*key
@@ -132,7 +135,7 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 		TenantFields: p.TenantFields, ref: p.Ref, slug: p.Slug, plan: p.Plan, status: Active,
 		created: now, updated: now, since: now, last: now,
 		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{},
-		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
+		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, costs: map[time.Time]int64{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
 		members: map[Ref]*member{}, workers: map[string]*worker{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
@@ -217,6 +220,9 @@ func (w *World) UpdateTenant(by Ref, now time.Time, id Ref, edit func(*TenantFie
 		return before, nil
 	}
 	t.changed(now) // the present periods are those of the zone that was
+	if t.began == "" && fields.Zone != was.Zone {
+		t.began = was.Zone
+	}
 	t.TenantFields = fields
 	t.updated, after.Updated = now, now
 	t.log("tenant.update")

@@ -26,6 +26,8 @@ type event struct {
 	// KeyTime is when it counts against the key's own limit: at its time, or, where that lies behind the end of the
 	// tenant's month, at its arrival. (The tenant's month counts it in the next.)
 	KeyTime time.Time
+
+	Of, On time.Time // the starts of the period that it is of, and of the one whose statement has it
 }
 
 // marked is an event that is known by its id.
@@ -43,6 +45,7 @@ func (t *tenant) used(e event, now time.Time) event {
 	if !e.Time.Before(t.monthAt(now).End) {
 		e.KeyTime = now
 	}
+	e.Of, e.On = t.owner(e.Time, now)
 	t.events = append(t.events, e)
 	return e
 }
@@ -213,6 +216,7 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	t.marked[e.Corrects] = original
 	back := original.event
 	back.Amount = e.Amount
+	back.Of, back.On = t.owner(back.Time, now)
 	t.events = append(t.events, back)
 	t.marks[id] = text(e)
 	t.marked[id] = marked{event: back, corrects: true, at: now}

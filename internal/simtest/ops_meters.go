@@ -122,3 +122,31 @@ func (g *generator) series() op {
 	}
 	return series(g.someone(id), p)
 }
+
+func lineViews(lines []rentroll.StatementLine) (out []model.LineView) {
+	for _, l := range lines {
+		out = append(out, model.LineView{
+			Meter: l.Meter, Period: l.Period, Quantity: l.Quantity, Count: l.Count, Price: l.PriceMicros, Amount: l.AmountMicros,
+		})
+	}
+	return out
+}
+
+// statements reads the statements of all periods. Of two periods that began on one date the later one goes by it.
+func (s *side) statements(ctx context.Context, id rentroll.TenantID) (out []*model.StatementView, err error) {
+	periods, err := s.engine.ListStatements(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range periods {
+		st, err := s.engine.GetStatement(ctx, id, p.Period)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &model.StatementView{
+			Period: st.Period, Start: st.Start.UTC(), End: st.End.UTC(), Final: st.Final, Cost: st.CostMicros,
+			Lines: lineViews(st.Lines), Adjustments: lineViews(st.Adjustments),
+		})
+	}
+	return out, nil
+}

@@ -49,6 +49,7 @@ func (f facts) ofModel(w *model.World, now time.Time, id model.Ref, p cuts) {
 	f[of("members")] = w.ListMembers(id)
 	f[of("workers")] = w.ListWorkers(id)
 	f[of("audit")] = w.Audit(id)
+	f[of("statements")] = w.Statements(now, id)
 	f[of("meters")], _ = w.ListMeters(model.Program, now, id)
 	f[of("this month")], _ = w.Summary(model.Program, now, id, time.Time{}, time.Time{})
 	for i := 1; i < len(p.Times); i++ {
@@ -211,6 +212,9 @@ func (s *side) sums(ctx context.Context, f facts, id rentroll.TenantID, p cuts) 
 		return err
 	}
 	f[of("this month")] = summaryView(month)
+	if f[of("statements")], err = s.statements(ctx, id); err != nil {
+		return err
+	}
 	meters, err := s.engine.ListMeters(ctx, id)
 	if err != nil {
 		return err

@@ -241,7 +241,7 @@ func (r *reader) SumBuckets(ctx context.Context, f rentroll.RollupFilter) (out [
 // ListPeriods lists the months that have ended, oldest first.
 func (r *reader) ListPeriods(ctx context.Context, tenant rentroll.TenantID) (out []rentroll.PastPeriod, err error) {
 	err = r.ask(ctx, listPeriods, func(a Args) { a.ID(tenant) }, func(row Row) error {
-		out = append(out, rentroll.PastPeriod{TenantID: row.ID(), Start: scanTime(row), End: scanTime(row)})
+		out = append(out, scanPeriod(row))
 		return nil
 	})
 	return out, err

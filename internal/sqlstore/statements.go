@@ -28,7 +28,7 @@ func Statements() map[string]*Stmt {
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"oldUsage": oldUsage, "oldCounts": oldCounts, "oldDenials": oldDenials, "oldRuns": oldRuns, "oldMarks": oldMarks,
 		"oldOnce": oldOnce, "removeCount": removeCount, "markPruned": markPruned, "listPruned": listPruned,
-		"listPeriods": listPeriods, "listDirectory": listDirectory,
+		"listPeriods": listPeriods, "recentPeriods": recentPeriods, "keepPeriod": keepPeriod, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions, "addActivity": addActivity,
 		"forgetActivity": forgetActivity, "listActivity": listActivity, "latestDenials": latestDenials, "listWaiting": listWaiting,

@@ -148,6 +148,14 @@ func names(columns []Column) string {
 
 func placeholder(i int, _ Column) string { return fmt.Sprintf("$%d", i+1) }
 
+// keeper makes the statement that inserts a row unless there is one.
+func keeper(name string, columns []Column, keys int) *Stmt {
+	return &Stmt{
+		SQL:  "INSERT INTO " + name + " (" + names(columns) + ") VALUES (" + list(columns, ", ", placeholder) + ") ON CONFLICT DO NOTHING",
+		Bulk: &Bulk{Op: OpKeep, Table: name, Columns: columns, Keys: keys},
+	}
+}
+
 // peaker makes the statement that inserts a row or raises its columns behind the key to the larger value.
 func peaker(name string, columns []Column, keys int) *Stmt {
 	return &Stmt{

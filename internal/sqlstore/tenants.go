@@ -168,14 +168,50 @@ func (r *reader) HasDirectory(ctx context.Context, kind rentroll.DirectoryKind) 
 
 var periods = prepare(table[rentroll.PastPeriod, rentroll.PastPeriod]{
 	name:    "periods",
-	columns: columns("tenant_id:id start_at end_at"),
+	columns: columns("tenant_id:id start_at end_at final_at timezone:text"),
 	keys:    2,
 	bind: func(a Args, r *rentroll.PastPeriod) {
 		a.ID(r.TenantID)
 		bindTime(a, r.Start)
 		bindTime(a, r.End)
+		bindTime(a, r.FinalAt)
+		a.Text(r.Timezone)
 	},
 })
+
+var (
+	keepPeriod    = keeper(periods.name, periods.columns, periods.keys)
+	recentPeriods = periods.query("WHERE tenant_id = $1 ORDER BY start_at DESC LIMIT 40")
+)
+
+// keepPeriods writes periods down; those that are there stay as they are.
+func keepPeriods(rows []*rentroll.PastPeriod, requests []*Request) []*Request {
+	if len(rows) == 0 {
+		return requests
+	}
+	return append(requests, &Request{Stmt: keepPeriod, Rows: len(rows), Bind: func(i int, a Args) { periods.bind(a, rows[i]) }})
+}
+
+func scanPeriod(row Row) rentroll.PastPeriod {
+	return rentroll.PastPeriod{TenantID: row.ID(), Start: scanTime(row), End: scanTime(row), FinalAt: scanTime(row), Timezone: row.Text()}
+}
+
+// askPeriods reads the latest periods that were written down.
+func askPeriods(b *rentroll.Batch, requests []*Request) []*Request {
+	for tenant, answer := range b.RecentPeriods {
+		if answer != nil {
+			continue
+		}
+		found := []rentroll.PastPeriod{}
+		b.RecentPeriods[tenant] = &found
+		requests = append(requests, &Request{
+			Stmt: recentPeriods, Rows: 1,
+			Bind: func(_ int, a Args) { a.ID(tenant) },
+			Scan: func(row Row) error { found = append(found, scanPeriod(row)); return nil },
+		})
+	}
+	return requests
+}
 
 var planInUse = &Stmt{SQL: "SELECT plan FROM accounts WHERE plan = $1 LIMIT 1"}
 
