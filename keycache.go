@@ -288,7 +288,7 @@ func (k *keyCache) query(l *lookup) (some bool) {
 
 // cached takes of what was read all that a verification needs.
 func cached(f FoundKey) *cachedKey {
-	if f.Key == nil {
+	if f.Key == nil || f.Account.gone() {
 		return &cachedKey{}
 	}
 	permissions, wrong := CompilePermissions(f.Key.Permissions)

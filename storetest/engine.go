@@ -36,6 +36,7 @@ func engineTests() []test {
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
 		{"MembersActAsTheyAre", engineMembersAct},
+		{"Purges", enginePurges},
 		{"CorrectsUsage", engineCorrects},
 	}
 }

@@ -27,6 +27,7 @@ func Statements() map[string]*Stmt {
 		"expiredSessions": expiredSessions,
 		"trimAudit":       trimAudit, "listChores": listChores,
 	}
+	maps.Copy(all, purgeStatements())
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
