@@ -203,13 +203,20 @@ func (a *Account) admitKey(r applicant, now time.Time) error {
 	if m := r.key.MaxConcurrentRuns; m != nil && !quota.Of(*m).Fits(r.use.ConcurrentRuns, 1) {
 		return exceeded(quota.ConcurrentRuns, ScopeKey, *m, r.use.ConcurrentRuns, time.Time{})
 	}
-	if m := r.key.MaxTokensPerMonth; m != nil {
-		current := r.use.usedIn(a.Month.Start) + r.use.TokensReserved
-		if !quota.Of(*m).Fits(current, max(r.reserve, 1)) {
-			return exceeded(quota.TokensPerMonth, ScopeKey, *m, current, a.Month.End)
-		}
+	return a.takeOfKey(r.key, r.use, max(r.reserve, 1))
+}
+
+// takeOfKey decides whether a key has room for n more tokens in its own month.
+func (a *Account) takeOfKey(key *APIKey, use *KeyUse, n int64) error {
+	m := key.MaxTokensPerMonth
+	if m == nil {
+		return nil
 	}
-	return nil
+	current := use.usedIn(a.Month.Start) + use.TokensReserved
+	if quota.Of(*m).Fits(current, n) {
+		return nil
+	}
+	return exceeded(quota.TokensPerMonth, ScopeKey, *m, current, a.Month.End)
 }
 
 // hold takes what an admitted run takes: a slot, one of the day's runs, its reservation.

@@ -95,10 +95,11 @@ const (
 type QuotaExceededError struct {
 	Quota    quota.Name
 	Scope    Scope
-	Limit    int64      // the limit in force at the decision
-	Current  int64      // what stood against it; for tokens: used + reserved
-	ResetsAt *time.Time // when the period ends; nil for gauges, which have none
-	Message  string     // one sentence for people
+	Limit    int64        // the limit in force at the decision
+	Current  int64        // what stood against it; for tokens: used + reserved
+	ResetsAt *time.Time   // when the period ends; nil for gauges, which have none
+	Message  string       // one sentence for people
+	Fields   []FieldError // of a group of runs: which of them did not fit
 }
 
 func (e *QuotaExceededError) Error() string {

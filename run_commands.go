@@ -24,7 +24,7 @@ func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error)
 		e.noteDenial(p, err)
 		return nil, err
 	}
-	if err := e.completeRunParams(&p); err != nil {
+	if err := e.completeRunParams(&p).err(); err != nil {
 		return nil, err
 	}
 	key := p.IdempotencyKey
@@ -53,7 +53,7 @@ func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error)
 }
 
 // completeRunParams checks the parameters and fills in what was left out.
-func (e *Engine) completeRunParams(p *CreateRunParams) error {
+func (e *Engine) completeRunParams(p *CreateRunParams) problems {
 	var bad problems
 	bad.add("worker_id", checkWorkerID(p.WorkerID))
 	bad.add("task", checkText(p.Task, 1, maxTask))
@@ -70,7 +70,7 @@ func (e *Engine) completeRunParams(p *CreateRunParams) error {
 	if p.Lease == 0 {
 		p.Lease = DefaultLease
 	}
-	return bad.err()
+	return bad
 }
 
 // payload checks a JSON payload; JSON null is the same as none.
@@ -192,11 +192,8 @@ func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now 
 		l.Workers.Put(WorkerRef{c.tenant, c.p.WorkerID}, &w)
 	}
 	if r.use != nil {
-		use := *r.use
-		use.ConcurrentRuns++
-		use.TokensReserved += run.ReservedTokens
-		run.Family = use.Family
-		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &use)
+		run.Family = r.use.Family
+		l.KeyUses.Put(KeyRef{r.use.TenantID, r.use.Family}, r.use.with(run))
 	}
 	a.hold(run)
 	l.payload(run, PayloadInput, c.p.Input)
@@ -346,11 +343,12 @@ func (e *Engine) renew(ctx context.Context, c *renewRun) (*Run, error) {
 	if err := e.may(c.tenant, PermRunUpdate); err != nil {
 		return nil, err
 	}
-	if err := e.onlyComplete(); err != nil {
-		return nil, err
+	allowed := e.onlyComplete
+	if c.start {
+		allowed = e.mayBegin
 	}
-	if c.start && e.actor.status == TenantSuspended {
-		return nil, errTenantSuspended // what runs may be finished, what waits may not begin
+	if err := allowed(); err != nil {
+		return nil, err
 	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err
@@ -364,6 +362,14 @@ func (e *Engine) onlyComplete() error {
 		return errTenantTerminated
 	}
 	return nil
+}
+
+// mayBegin refuses what takes more than finishing what runs to the keys of a suspended tenant, too.
+func (e *Engine) mayBegin() error {
+	if e.actor.status == TenantSuspended {
+		return errTenantSuspended
+	}
+	return e.onlyComplete()
 }
 
 type renewRun struct {

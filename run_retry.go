@@ -28,7 +28,7 @@ func (e *Engine) RetryRun(ctx context.Context, p RetryRunParams) (*Run, error) {
 	if err := e.may(p.TenantID, PermRunUpdate); err != nil {
 		return nil, err
 	}
-	if err := e.onlyComplete(); err != nil {
+	if err := e.mayBegin(); err != nil {
 		return nil, err
 	}
 	if err := e.checkRetry(&p); err != nil {

@@ -261,6 +261,16 @@ func TestRunsAndUsage(t *testing.T) {
 	if got := must(c.CancelRun(ctx, "acme", other.ID))(t); got.Status != rentroll.RunCanceled {
 		t.Errorf("canceled to %s", got.Status)
 	}
+	group := must(c.CreateRuns(ctx, "acme", []client.CreateRunParams{{WorkerID: "writer", Task: "a"}, {WorkerID: "writer", Task: "b", Lease: time.Minute}}, ""))(t)
+	if len(group.Items) != 2 || group.Items[1].Task != "b" || group.Items[0].Input != nil {
+		t.Errorf("a group of %+v", group.Items)
+	}
+	if more := must(c.ReserveTokens(ctx, "acme", group.Items[1].ID, client.ReserveTokensParams{Tokens: 30}))(t); more.ReservedTokens != 30 {
+		t.Errorf("reserved %d", more.ReservedTokens)
+	}
+	for _, run := range group.Items {
+		must(c.CancelRun(ctx, "acme", run.ID))(t)
+	}
 	again := must(c.RetryRun(ctx, "acme", other.ID, client.RetryRunParams{ReserveTokens: new(int64(7)), Lease: time.Minute}))(t)
 	if again.ParentRunID != other.ID || again.Attempt != 2 || !again.IsRetry || again.ReservedTokens != 7 || again.Task != "stop" {
 		t.Errorf("retried as %+v", again)

@@ -30,6 +30,12 @@ type RetryRunParams struct {
 	IdempotencyKey string         `json:"-"` // "" is one of the client's own
 }
 
+// ReserveTokensParams asks for more tokens for an open run.
+type ReserveTokensParams struct {
+	Tokens         int64  `json:"tokens"` // beside what the run holds already
+	IdempotencyKey string `json:"-"`      // "" is one of the client's own
+}
+
 // HeartbeatParams renews a run's lease.
 type HeartbeatParams struct {
 	TokensSoFar int64         `json:"tokens_so_far,omitempty"`
@@ -93,6 +99,41 @@ func (c *Client) CreateRun(ctx context.Context, tenant string, p CreateRunParams
 		tidy(run)
 	}
 	return run, err
+}
+
+// CreateRuns asks for the admission of up to 100 runs, all or none. A denial names in its Fields the first run that did
+// not fit ("runs[3]"), and consumes nothing. The runs' own idempotency keys are not looked at: the group has one, "" for
+// one of the client's own.
+func (c *Client) CreateRuns(ctx context.Context, tenant string, runs []CreateRunParams, idempotencyKey string) (*rentroll.RunGroup, error) {
+	type one struct {
+		CreateRunParams
+
+		LeaseSeconds *int64 `json:"lease_seconds,omitempty"`
+	}
+	body := struct {
+		Runs []one `json:"runs"`
+	}{Runs: make([]one, len(runs))}
+	for i, p := range runs {
+		body.Runs[i] = one{p, seconds(p.Lease)}
+	}
+	group, err := create(ctx, c, idempotencyKey, body, func(g *rentroll.RunGroup) *bool { return &g.Replayed }, "v1", "tenants", tenant, "runs")
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range group.Items {
+		tidy(run)
+	}
+	return group, nil
+}
+
+// ReserveTokens holds more tokens for an open run, all of them or none. A denial is an *Error with the numbers of the
+// quota that denied; the run goes on.
+func (c *Client) ReserveTokens(ctx context.Context, tenant string, run rentroll.RunID, p ReserveTokensParams) (*rentroll.Run, error) {
+	more, err := create(ctx, c, p.IdempotencyKey, p, replayedRun, "v1", "tenants", tenant, "runs", run.String(), "reserve")
+	if err == nil {
+		tidy(more)
+	}
+	return more, err
 }
 
 // GetRun reads a run with its payloads.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,6 +67,18 @@ func encode(v any) ([]byte, error) {
 		return appendVerification(make([]byte, 0, 512), v), nil
 	case *rentroll.Run:
 		return encodeRun(v)
+	case *admission:
+		if v.group == nil {
+			return encodeRun(v.run)
+		}
+		items := make([][]byte, len(v.group.Items))
+		for i, run := range v.group.Items {
+			var err error
+			if items[i], err = encodeRun(run); err != nil {
+				return nil, err
+			}
+		}
+		return slices.Concat([]byte(`{"items":[`), bytes.Join(items, []byte(",")), []byte("]}")), nil
 	default:
 		return marshal(v)
 	}

@@ -149,7 +149,7 @@ func TestIdempotency(t *testing.T) {
 		for _, p := range op.Parameters {
 			takes = takes || p.Name == idempotencyHeader
 		}
-		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "recordUsage" || s.id == "rotateAPIKey"
+		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "reserveTokens" || s.id == "recordUsage" || s.id == "rotateAPIKey"
 		if takes != creates {
 			t.Errorf("%s takes an idempotency key: %t", s.id, takes)
 		}
@@ -188,7 +188,7 @@ func TestIdempotency(t *testing.T) {
 				other := a
 				other.body = strings.NewReplacer(
 					`"Initech"`, `"Other"`, `"Ada"`, `"Eve"`, `"viewer"`, `"member"`, `"ci"`, `"cd"`, `"build"`, `"break"`, `"support"`, `"sales"`,
-					`"total_tokens":7`, `"total_tokens":8`, `"amount":3`, `"amount":4`, `"reserve_tokens":3`, `"reserve_tokens":4`, `:3600`, `:3601`,
+					`"total_tokens":7`, `"total_tokens":8`, `"amount":3`, `"amount":4`, `"reserve_tokens":3`, `"reserve_tokens":4`, `"tokens":70`, `"tokens":71`, `:3600`, `:3601`,
 				).Replace(f.words.Replace(s.body))
 				w.send(other).refused(rentroll.CodeIdempotencyMismatch)
 			})

@@ -25,7 +25,7 @@ func (o operation) operatorsOnly() bool { return !slices.Contains(o.callers, ren
 
 // starts reports whether the operation begins something new, which updating a run otherwise does not.
 func (o operation) starts() bool {
-	return strings.HasSuffix(o.path, "/start") || strings.HasSuffix(o.path, "/retry")
+	return strings.HasSuffix(o.path, "/start") || strings.HasSuffix(o.path, "/retry") || strings.HasSuffix(o.path, "/reserve")
 }
 
 // document is the OpenAPI document as a client sees it.

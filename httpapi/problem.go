@@ -232,6 +232,9 @@ func problemOf(err error, now time.Time) *problem {
 // all the time, and never on its own where somebody must first give something up.
 func (p *problem) deny(d *rentroll.QuotaExceededError, now time.Time) {
 	p.Detail, p.Quota, p.Scope = d.Message, d.Quota, d.Scope
+	if d.Fields != nil {
+		p.Errors = spelled(d.Fields)
+	}
 	p.Limit, p.Current, p.ResetsAt = &d.Limit, &d.Current, &resetTime{d.ResetsAt}
 	switch {
 	case d.ResetsAt != nil:

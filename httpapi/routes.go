@@ -169,7 +169,7 @@ func (s *server) operatorKeyRoutes() {
 // runRoutes are about runs and what they use.
 func (s *server) runRoutes() {
 	add(s, route{
-		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run, or deny it", more: aboutAdmission,
+		at: "POST /v1/tenants/{tenant}/runs", id: "createRun", does: "Admit a run or several, or deny it", more: aboutAdmission,
 		needs: rentroll.PermRunCreate, status: http.StatusCreated, body: needsBody, located: true, tagged: true,
 		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled},
 	}, createRun)
@@ -196,6 +196,11 @@ func (s *server) runRoutes() {
 		at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", id: "cancelRun", does: "End an open run without a result",
 		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, cancelRun)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/runs/{run}/reserve", id: "reserveTokens", does: "Hold more tokens for an open run",
+		more: aboutReserve, needs: rentroll.PermRunUpdate, body: needsBody, tagged: true,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeRunAlreadyEnded},
+	}, reserveTokens)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/retry", id: "retryRun", does: "Admit a new run in the place of one that did not succeed",
 		more: aboutRetry, needs: rentroll.PermRunUpdate, status: http.StatusCreated, body: mayHaveBody, located: true, tagged: true,

@@ -2,7 +2,11 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rentroll/rentroll"
 )
@@ -32,21 +36,90 @@ type createRunBody struct {
 	LeaseSeconds  *int64          `json:"lease_seconds,omitempty" minimum:"1" maximum:"86400" example:"900" doc:"How long the run may stay silent before it counts as crashed; default 900"`
 }
 
-func createRun(c *call, p *ofTenantOnce, b *createRunBody) (*rentroll.Run, error) {
-	var bad fieldErrors
-	params := rentroll.CreateRunParams{
-		TenantID: c.tenant, WorkerID: b.WorkerID, Task: b.Task, Input: json.RawMessage(b.Input), UserID: b.UserID,
-		APIKeyID: b.APIKeyID, ReserveTokens: b.ReserveTokens, Lease: bad.lease(b.LeaseSeconds), IdempotencyKey: p.Key,
+// params checks what the engine could not see.
+func (b *createRunBody) params(bad *fieldErrors) rentroll.CreateRunParams {
+	return rentroll.CreateRunParams{
+		WorkerID: b.WorkerID, Task: b.Task, Input: json.RawMessage(b.Input), UserID: b.UserID, APIKeyID: b.APIKeyID,
+		ReserveTokens: b.ReserveTokens, Lease: bad.lease(b.LeaseSeconds),
 	}
+}
+
+// createRunsBody is one run, or a list of runs.
+type createRunsBody struct {
+	createRunBody
+
+	Runs []createRunBody `json:"runs"`
+}
+
+// Schema describes the two forms.
+func (createRunsBody) Schema(r huma.Registry) *huma.Schema {
+	run := r.Schema(reflect.TypeFor[createRunBody](), true, "")
+	low, high := 1, rentroll.MaxRunGroup
+	group := &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"runs"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{
+			"runs": {Type: huma.TypeArray, Items: run, MinItems: &low, MaxItems: &high},
+		},
+	}
+	return &huma.Schema{Description: "One run, or several of which all are admitted or none.", OneOf: []*huma.Schema{run, group}}
+}
+
+// admission is one run, or a group of runs, as it was asked for.
+type admission struct {
+	run   *rentroll.Run
+	group *rentroll.RunGroup
+}
+
+// Schema describes the two forms.
+func (admission) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "The run; of a group, its runs in the order in which they were asked for.",
+		OneOf: []*huma.Schema{
+			r.Schema(reflect.TypeFor[rentroll.Run](), true, ""), r.Schema(reflect.TypeFor[rentroll.RunGroup](), true, ""),
+		},
+	}
+}
+
+func createRun(c *call, p *ofTenantOnce, b *createRunsBody) (*admission, error) {
+	if b.Runs != nil {
+		return createRuns(c, p.Key, b)
+	}
+	var bad fieldErrors
+	params := b.params(&bad)
 	if err := invalid(bad...); err != nil {
 		return nil, err
 	}
+	params.TenantID, params.IdempotencyKey = c.tenant, p.Key
 	run, err := c.engine.CreateRun(c, params)
 	if err != nil {
 		return nil, err
 	}
 	c.made(run)
-	return run, nil
+	return &admission{run: run}, nil
+}
+
+func createRuns(c *call, once string, b *createRunsBody) (*admission, error) {
+	var bad fieldErrors
+	if !reflect.ValueOf(b.createRunBody).IsZero() {
+		bad.add("runs", "must stand alone, without the fields of a single run")
+	}
+	params := rentroll.CreateRunsParams{TenantID: c.tenant, IdempotencyKey: once}
+	for i := range b.Runs {
+		var wrong fieldErrors
+		params.Runs = append(params.Runs, b.Runs[i].params(&wrong))
+		for _, f := range wrong {
+			bad.add(fmt.Sprintf("runs[%d].%s", i, f.Field), f.Message)
+		}
+	}
+	if err := invalid(bad...); err != nil {
+		return nil, err
+	}
+	group, err := c.engine.CreateRuns(c, params)
+	if err != nil {
+		return nil, err
+	}
+	c.replayed = group.Replayed
+	return &admission{group: group}, nil
 }
 
 type listRunsParams struct {
@@ -208,6 +281,28 @@ func completeRun(c *call, p *ofRunOnce, b *completeRunBody) (*rentroll.Run, erro
 		ReplayToken: json.RawMessage(b.ReplayToken), TotalTokens: b.TotalTokens, TotalLatencyMS: b.TotalLatencyMS,
 		StagesCompleted: b.StagesCompleted, Recoveries: b.Recoveries, PolicyViolations: b.PolicyViolations,
 		CostMicros: cost, IdempotencyKey: p.Key,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.replayed = run.Replayed
+	return run, nil
+}
+
+type reserveTokensBody struct {
+	Tokens *int64 `json:"tokens" nullable:"false" minimum:"1" maximum:"1000000000000" example:"5000" doc:"How many more to hold"`
+}
+
+func reserveTokens(c *call, p *ofRunOnce, b *reserveTokensBody) (*rentroll.Run, error) {
+	ref, err := c.run(p.Run)
+	if err != nil {
+		return nil, err
+	}
+	if b.Tokens == nil {
+		return nil, invalid(rentroll.FieldError{Field: "tokens", Message: "is required"})
+	}
+	run, err := c.engine.ReserveTokens(c, rentroll.ReserveTokensParams{
+		TenantID: ref.TenantID, RunID: ref.RunID, Tokens: *b.Tokens, IdempotencyKey: p.Key,
 	})
 	if err != nil {
 		return nil, err

@@ -63,6 +63,56 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+func TestGroupsOfRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/me/runs"
+	one := `{"worker_id":"builder","task":"build","input":{"a": 1},"reserve_tokens":10}`
+	w.unchanged(func() {
+		w.tenantKey("POST", at, `{"runs":[]}`).refused(rentroll.CodeValidationFailed, "runs")
+		w.tenantKey("POST", at, `{"runs":[`+one+`],"task":"x"}`).refused(rentroll.CodeValidationFailed, "runs")
+		w.tenantKey("POST", at, `{"runs":[`+one+`,{"worker_id":"builder","task":"x","lease_seconds":0}]}`).
+			refused(rentroll.CodeValidationFailed, "runs[1].lease_seconds")
+		w.tenantKey("POST", at, `{"runs":[`+one+`,{"worker_id":"B","task":"x"}]}`).refused(rentroll.CodeValidationFailed, "runs[1].worker_id")
+		w.tenantKey("POST", at, `{"runs":[`+one+strings.Repeat(","+one, 100)+`]}`).refused(rentroll.CodeValidationFailed, "runs")
+		w.tenantKey("POST", at, `{"runs":[`+one+strings.Repeat(","+one, 5)+`]}`).refused(rentroll.CodeQuotaExceeded, "runs[5]").has(
+			"quota", "concurrent_runs", "limit", 5, "current", 5)
+	})
+	once := ask{method: "POST", path: at, key: w.key, header: map[string]string{"Idempotency-Key": "group"}, body: `{"runs":[` + one + `,` + one + `]}`}
+	made := w.send(once).expect(201).has("items.0.status", "queued", "items.1.reserved_tokens", 10, "items.1.api_key_id", w.keyID)
+	if !bytes.Contains(made.body, []byte(`"input":{"a": 1},`)) {
+		t.Errorf("the input has changed: %s", made.body)
+	}
+	w.unchanged(func() {
+		again := w.send(once).expect(201)
+		if !bytes.Equal(again.body, made.body) || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("again: %s %s", again.header, again.body)
+		}
+		once.body = `{"runs":[` + one + `]}`
+		w.send(once).refused(rentroll.CodeIdempotencyMismatch)
+	})
+	w.tenantKey("GET", "/v1/tenants/me/quotas", nil).expect(200).has("items.2.used", 2, "items.3.reserved", 20, "items.0.used", 1)
+}
+
+func TestReservations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/me/runs"
+	run := at + "/" + w.tenantKey("POST", at, `{"worker_id":"builder","task":"build","reserve_tokens":10}`).expect(201).text("id")
+	w.tenantKey("POST", run+"/reserve", `{"tokens":90}`).expect(200).has("reserved_tokens", 100)
+	w.unchanged(func() {
+		w.tenantKey("POST", run+"/reserve", `{"tokens":999901}`).refused(rentroll.CodeQuotaExceeded).has("quota", "tokens_per_month", "current", 100)
+		w.tenantKey("POST", run+"/reserve", `{"tokens":0}`).refused(rentroll.CodeValidationFailed, "tokens")
+		w.tenantKey("POST", run+"/reserve", `{}`).refused(rentroll.CodeValidationFailed, "tokens")
+		w.tenantKey("POST", run+"/reserve", `{"tokens":1000000000000}`).refused(rentroll.CodeValidationFailed, "tokens")
+	})
+	w.tenantKey("POST", run+"/reserve", `{"tokens":999900}`).expect(200).has("reserved_tokens", 1e6)
+	w.tenantKey("POST", at, `{"worker_id":"builder","task":"build"}`).refused(rentroll.CodeQuotaExceeded).has("quota", "tokens_per_month")
+	w.tenantKey("POST", run+"/complete", `{"success":true,"total_tokens":70}`).expect(200)
+	w.unchanged(func() { w.tenantKey("POST", run+"/reserve", `{"tokens":1}`).refused(rentroll.CodeRunAlreadyEnded) })
+	w.tenantKey("GET", "/v1/tenants/me/quotas", nil).expect(200).has("items.3.reserved", 0, "items.3.used", 70)
+}
+
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

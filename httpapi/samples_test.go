@@ -66,6 +66,7 @@ var samples = []sample{
 	{id: "completeRun", at: "POST /v1/tenants/{tenant}/runs/{run}/complete", status: 200, alone: true, body: `{"success":true,"output":{"b":2},"error":"none",
 		"replay_token":"t","total_tokens":7,"total_latency_ms":8,"stages_completed":1,"recoveries":0,"policy_violations":0,"cost_micros":20000,"cost_cents":2}`},
 	{id: "cancelRun", at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", status: 200, alone: true, body: `{}`},
+	{id: "reserveTokens", at: "POST /v1/tenants/{tenant}/runs/{run}/reserve", status: 200, alone: true, body: `{"tokens":70}`},
 	{id: "retryRun", at: "POST /v1/tenants/{tenant}/runs/{ended}/retry", status: 201, alone: true, body: `{"reserve_tokens":3,"lease_seconds":60}`},
 	{id: "recordUsage", at: "POST /v1/tenants/{tenant}/usage", status: 200, alone: true, body: `{"meter":"documents","amount":3,"unit":"pages",
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},

@@ -93,8 +93,13 @@ var examples = map[string][]string{
 		"rentroll run complete acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 --failed --error 'the model timed out' --tokens 900",
 	},
 	"run cancel": {"rentroll run cancel acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
-	"run retry":  {"rentroll run retry acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
-	"run check":  {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
+	"run group": {
+		`rentroll run group acme '[{"worker_id":"writer","task":"Part 1"},{"worker_id":"writer","task":"Part 2"}]'`,
+		"rentroll run group acme @runs.json",
+	},
+	"run reserve": {"rentroll run reserve acme run_01jd7q3gq5f2vvr9b4k1x8ehc2 20000"},
+	"run retry":   {"rentroll run retry acme run_01jd7q3gq5f2vvr9b4k1x8ehc2"},
+	"run check":   {"rentroll run check acme --worker-id writer && echo there is room", "rentroll run check acme --tokens 20000"},
 
 	"usage record": {
 		"rentroll usage record acme emails_sent 12 --event-id 2026-01-31/4711",

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,12 +15,14 @@ type runCmd struct {
 	Remote
 
 	Create    runCreate    `cmd:"" help:"Ask for the admission of a run."`
+	Group     runGroup     `cmd:"" help:"Ask for the admission of several runs, all or none."`
 	List      runList      `cmd:"" help:"List a tenant's runs, newest first."`
 	Get       runGet       `cmd:"" help:"Show a run."`
 	Start     runStart     `cmd:"" help:"Mark a run as running, and renew its lease."`
 	Heartbeat runHeartbeat `cmd:"" help:"Renew a run's lease."`
 	Complete  runComplete  `cmd:"" help:"End a run with its result."`
 	Cancel    runCancel    `cmd:"" help:"End an open run without a result."`
+	Reserve   runReserve   `cmd:"" help:"Hold more tokens for an open run."`
 	Retry     runRetry     `cmd:"" help:"Ask for a new run in the place of one that did not succeed."`
 	Check     runCheck     `cmd:"" help:"Ask whether a run, or tokens, would be admitted now; take nothing."`
 }
@@ -110,7 +114,11 @@ func (c *runList) Run(ctx context.Context, s *session) error {
 		return s.api.ListRuns(ctx, c.Tenant, client.ListRunsParams{
 			Status: rentroll.RunStatus(given(c.Status)), WorkerID: c.WorkerID, APIKeyID: c.APIKeyID, Page: page,
 		})
-	}, []column[*rentroll.Run]{
+	}, s.runColumns())
+}
+
+func (s *session) runColumns() []column[*rentroll.Run] {
+	return []column[*rentroll.Run]{
 		{"id", false, func(r *rentroll.Run) string { return r.ID.String() }},
 		{"worker", false, func(r *rentroll.Run) string { return r.WorkerID }},
 		{"task", false, func(r *rentroll.Run) string { return clip(r.Task, 32) }},
@@ -119,7 +127,7 @@ func (c *runList) Run(ctx context.Context, s *session) error {
 		{"latency", true, func(r *rentroll.Run) string { return milliseconds(r.TotalLatencyMS) }},
 		{"cost", true, func(r *rentroll.Run) string { return money(r.CostMicros) }},
 		{"created", false, func(r *rentroll.Run) string { return s.ago(r.CreatedAt) }},
-	})
+	}
 }
 
 // ofRun is a command on one run.
@@ -203,6 +211,51 @@ func (c *runComplete) Run(ctx context.Context, s *session) error {
 		TotalLatencyMS: c.Latency.Milliseconds(), StagesCompleted: c.Stages, Recoveries: c.Recoveries,
 		PolicyViolations: c.PolicyViolations, CostMicros: c.CostMicros, IdempotencyKey: c.IdempotencyKey,
 	})
+	return s.print(err, func() error { return s.printRun(run) })
+}
+
+type runGroup struct {
+	ofTenant
+
+	Runs           string `arg:"" help:"The runs: a JSON list, @FILE, or - for standard input. Their fields are those of the API: worker_id, task, input, user_id, api_key_id, reserve_tokens, lease_seconds."`
+	IdempotencyKey string `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Run asks for the admission.
+func (c *runGroup) Run(ctx context.Context, s *session) error {
+	text, err := readJSON(s.std, "the runs", c.Runs)
+	if err != nil {
+		return err
+	}
+	var asked []struct {
+		client.CreateRunParams
+
+		LeaseSeconds int64 `json:"lease_seconds"`
+	}
+	strict := json.NewDecoder(bytes.NewReader(text))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&asked); err != nil {
+		return usagef("the runs are no list of runs: %v", err)
+	}
+	runs := make([]client.CreateRunParams, len(asked))
+	for i, r := range asked {
+		runs[i] = r.CreateRunParams
+		runs[i].Lease = time.Duration(r.LeaseSeconds) * time.Second
+	}
+	group, err := s.api.CreateRuns(ctx, c.Tenant, runs, c.IdempotencyKey)
+	return s.print(err, func() error { return printTable(s, group.Items, s.runColumns()) })
+}
+
+type runReserve struct {
+	ofRun
+
+	Tokens         int64  `arg:"" help:"How many more."`
+	IdempotencyKey string `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Run holds the tokens.
+func (c *runReserve) Run(ctx context.Context, s *session) error {
+	run, err := s.api.ReserveTokens(ctx, c.Tenant, c.ID, client.ReserveTokensParams{Tokens: c.Tokens, IdempotencyKey: c.IdempotencyKey})
 	return s.print(err, func() error { return s.printRun(run) })
 }
 

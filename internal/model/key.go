@@ -159,6 +159,14 @@ func (w *World) mayOnlyComplete(by, id Ref) *Refusal {
 	return nil
 }
 
+// mayBegin refuses to the keys of a suspended tenant, too, what begins something.
+func (w *World) mayBegin(by, id Ref) *Refusal {
+	if by != Program && w.tenants[id].status == Suspended {
+		return refuse(TenantSuspended)
+	}
+	return w.mayOnlyComplete(by, id)
+}
+
 // CreateKey describes a new key.
 type CreateKey struct {
 	Ref            Ref `json:"-"`

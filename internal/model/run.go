@@ -2,6 +2,7 @@ package model
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll/quota"
@@ -85,17 +86,8 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 	if bad := w.may(by, now, p.Tenant, "run:create"); bad != nil {
 		return nil, bad
 	}
-	if !workerPattern.MatchString(p.Worker) || p.Task == "" || !amounts(p.Reserve) || !leases(p.Lease) {
+	if !p.complete(by) {
 		return nil, refuse(ValidationFailed)
-	}
-	if by != Program {
-		if p.Key != 0 && p.Key != by {
-			return nil, refuse(ValidationFailed)
-		}
-		p.Key = by
-	}
-	if p.Lease == 0 {
-		p.Lease = 15 * time.Minute
 	}
 	scope := onceKey{p.Tenant, "run.create", p.Once}
 	if earlier, done, bad := w.before(scope, p); bad != nil {
@@ -118,9 +110,26 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 	return r.view(), nil
 }
 
+// complete fills in what was left out, and reports whether the rest is valid.
+func (p *CreateRun) complete(by Ref) bool {
+	if by != Program {
+		if p.Key != 0 && p.Key != by {
+			return false
+		}
+		p.Key = by
+	}
+	if !workerPattern.MatchString(p.Worker) || p.Task == "" || !amounts(p.Reserve) || !leases(p.Lease) {
+		return false
+	}
+	if p.Lease == 0 {
+		p.Lease = 15 * time.Minute
+	}
+	return true
+}
+
 // begin makes a run if every rule lets it.
 func (w *World) begin(t *tenant, p CreateRun, now time.Time) (*run, *Refusal) {
-	if k := w.keys[p.Key]; p.Key != 0 && (k == nil || k.Tenant != p.Tenant) {
+	if !w.has(p.Key, t) {
 		return nil, refuse(ValidationFailed)
 	}
 	soft, bad := w.admit(t, p, now)
@@ -130,6 +139,17 @@ func (w *World) begin(t *tenant, p CreateRun, now time.Time) (*run, *Refusal) {
 	if bad != nil {
 		return nil, bad
 	}
+	return w.enter(t, p, soft, now), nil
+}
+
+// has reports whether a key is the tenant's, or none.
+func (w *World) has(which Ref, t *tenant) bool {
+	k := w.keys[which]
+	return which == 0 || k != nil && k.Tenant == t.ref
+}
+
+// enter makes a run that was admitted.
+func (w *World) enter(t *tenant, p CreateRun, soft bool, now time.Time) *run {
 	t.changed(now)
 	t.firstUse(p.Worker, now)
 	r := &run{lease: p.Lease, RunView: RunView{
@@ -139,7 +159,7 @@ func (w *World) begin(t *tenant, p CreateRun, now time.Time) (*run, *Refusal) {
 	r.renew(now)
 	t.runs = append(t.runs, r)
 	w.runs[p.Ref] = r
-	return r, nil
+	return r
 }
 
 // RetryRun asks for a run in the place of another.
@@ -157,7 +177,7 @@ func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (*RunView, *Refusal)
 	if bad := w.may(by, now, p.Tenant, "run:update"); bad != nil {
 		return nil, bad
 	}
-	if bad := w.mayOnlyComplete(by, p.Tenant); bad != nil {
+	if bad := w.mayBegin(by, p.Tenant); bad != nil {
 		return nil, bad
 	}
 	if p.Reserve != nil && !amounts(*p.Reserve) || !leases(p.Lease) || by != Program && p.Key != 0 && p.Key != by {
@@ -245,9 +265,8 @@ func (w *World) admit(t *tenant, p CreateRun, now time.Time) (soft bool, bad *Re
 	return w.admitTenant(t, p.Worker, p.Reserve, now, t.use)
 }
 
-// admit checks a key's own limits.
-func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
-	var open, reserved int64
+// holds is what the open runs of a key's family hold.
+func (k *key) holds(t *tenant) (open, reserved int64) {
 	kin := t.kin(k.family)
 	for _, r := range t.runs {
 		if kin[r.Key] && r.open() {
@@ -255,12 +274,23 @@ func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
 			reserved += r.Reserved
 		}
 	}
-	if k.MaxRuns != nil && open+1 > *k.MaxRuns {
+	return open, reserved
+}
+
+// admit checks a key's own limits.
+func (k *key) admit(t *tenant, reserve int64, now time.Time) *Refusal {
+	if open, _ := k.holds(t); k.MaxRuns != nil && open+1 > *k.MaxRuns {
 		return &Refusal{Code: QuotaExceeded, Quota: quota.ConcurrentRuns, Scope: "key", Limit: *k.MaxRuns, Current: open}
 	}
+	return k.tokens(t, max(reserve, 1), now)
+}
+
+// tokens checks a key's own month.
+func (k *key) tokens(t *tenant, n int64, now time.Time) *Refusal {
+	_, reserved := k.holds(t)
 	month := t.monthAt(now)
-	current := t.tokensOf(kin, month) + reserved
-	if k.MaxTokens != nil && current+max(reserve, 1) > *k.MaxTokens {
+	current := t.tokensOf(t.kin(k.family), month) + reserved
+	if k.MaxTokens != nil && current+n > *k.MaxTokens {
 		return &Refusal{
 			Code: QuotaExceeded, Quota: quota.TokensPerMonth, Scope: "key", Limit: *k.MaxTokens, Current: current, ResetsAt: &month.End,
 		}
@@ -345,8 +375,8 @@ func (w *World) StartRun(by Ref, now time.Time, id, which Ref) (*RunView, *Refus
 	if bad := w.may(by, now, id, "run:update"); bad != nil {
 		return nil, bad
 	}
-	if by != Program && w.tenants[id].status == Suspended {
-		return nil, refuse(TenantSuspended) // its keys finish what runs, and begin nothing
+	if bad := w.mayBegin(by, id); bad != nil {
+		return nil, bad
 	}
 	t, r, now, bad := w.run(by, now, id, which, false)
 	if bad != nil {
@@ -483,7 +513,7 @@ func (w *World) GetRun(by Ref, now time.Time, id, which Ref) (*RunView, *Refusal
 	return r.view(), nil
 }
 
-// ListRuns returns the runs of a tenant, oldest first and without payloads, that pass a filter.
+// ListRuns returns the runs of a tenant, by their names and without payloads, that pass a filter.
 func (w *World) ListRuns(id Ref, status, workerID string, by Ref) []*RunView {
 	out := []*RunView{}
 	for _, r := range w.tenants[id].runs {
@@ -493,5 +523,6 @@ func (w *World) ListRuns(id Ref, status, workerID string, by Ref) []*RunView {
 			out = append(out, v)
 		}
 	}
+	slices.SortFunc(out, func(a, b *RunView) int { return int(a.Ref - b.Ref) })
 	return out
 }

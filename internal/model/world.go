@@ -44,6 +44,7 @@ type Refusal struct {
 	Limit    int64      `json:"limit,omitempty"`
 	Current  int64      `json:"current,omitempty"`
 	ResetsAt *time.Time `json:"resets_at,omitempty"`
+	Run      string     `json:"run,omitempty"` // of a group: which did not fit, as "runs[3]"
 }
 
 func refuse(code string) *Refusal { return &Refusal{Code: code} }

@@ -89,6 +89,20 @@ func (g *generator) lease() time.Duration {
 func (g *generator) admission() op {
 	id := g.somewhere()
 	by := g.someone(id)
+	if g.chance(15) {
+		p := model.CreateRuns{Tenant: id, Once: g.once()}
+		for range g.IntN(5) {
+			one := g.aNewRun(id, by)
+			one.Once = ""
+			p.Runs = append(p.Runs, one)
+		}
+		return createRuns(by, p)
+	}
+	return createRun(by, g.aNewRun(id, by))
+}
+
+// aNewRun describes a run to be admitted.
+func (g *generator) aNewRun(id, by model.Ref) model.CreateRun {
 	p := model.CreateRun{
 		Tenant: id, Worker: g.worker(), Task: pick(g, []string{"build", "ship", "test"}), Reserve: g.tokens(), Lease: g.lease(),
 		Once: g.once(),
@@ -108,7 +122,7 @@ func (g *generator) admission() op {
 			{Tenant: id, Worker: "alpha", Task: "x", Key: 9998},
 		})
 	}
-	return createRun(by, p)
+	return p
 }
 
 // aRun is a run of a tenant, mostly an open one.
@@ -182,6 +196,13 @@ func (g *generator) onRun() op {
 			return heartbeat(by, r, tokens, lease)
 		}},
 		{3, func() op { return cancelRun(by, r) }},
+		{7, func() op {
+			p := model.ReserveTokens{Tenant: r.Tenant, Run: r.Run, Tokens: g.tokens() * int64(1+g.IntN(4)), Once: g.once()}
+			if g.chance(3) {
+				p.Tokens = 1_000_000_000_000
+			}
+			return reserveTokens(by, p)
+		}},
 		{2, func() op { return getRun(by, r) }},
 	})
 }

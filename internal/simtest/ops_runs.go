@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -18,14 +19,69 @@ func createRun(by model.Ref, p model.CreateRun) op {
 			return w.CreateRun(by, now, p)
 		},
 		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
-			r, err := e.CreateRun(ctx, rentroll.CreateRunParams{
-				TenantID: s.tenant(p.Tenant), WorkerID: p.Worker, Task: p.Task, Input: payload(p.Input), UserID: s.user(p.User),
-				APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve, Lease: p.Lease, IdempotencyKey: p.Once,
-			})
+			r, err := e.CreateRun(ctx, s.createRun(p))
 			if err != nil {
 				return nil, err
 			}
 			s.named(ref, r.ID)
+			return s.runView(r), nil
+		},
+	}
+}
+
+func (s *side) createRun(p model.CreateRun) rentroll.CreateRunParams {
+	return rentroll.CreateRunParams{
+		TenantID: s.tenant(p.Tenant), WorkerID: p.Worker, Task: p.Task, Input: payload(p.Input), UserID: s.user(p.User),
+		APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve, Lease: p.Lease, IdempotencyKey: p.Once,
+	}
+}
+
+// groupStep is between the names of the runs of a group, the first of which has the step's.
+const groupStep = 100_000
+
+func createRuns(by model.Ref, p model.CreateRuns) op {
+	return op{
+		"CreateRuns", by, given(p, p.Once),
+		func(w *model.World, now time.Time, ref model.Ref) (any, *model.Refusal) {
+			p := p
+			p.Runs = slices.Clone(p.Runs)
+			for i := range p.Runs {
+				p.Runs[i].Ref = ref + model.Ref(i*groupStep)
+			}
+			return w.CreateRuns(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, ref model.Ref) (any, error) {
+			ask := rentroll.CreateRunsParams{TenantID: s.tenant(p.Tenant), IdempotencyKey: p.Once}
+			for _, r := range p.Runs {
+				ask.Runs = append(ask.Runs, s.createRun(r))
+			}
+			group, err := e.CreateRuns(ctx, ask)
+			if err != nil {
+				return nil, err
+			}
+			v := &model.GroupView{Replayed: group.Replayed}
+			for i, r := range group.Items {
+				s.named(ref+model.Ref(i*groupStep), r.ID)
+				v.Items = append(v.Items, s.runView(r))
+			}
+			return v, nil
+		},
+	}
+}
+
+func reserveTokens(by model.Ref, p model.ReserveTokens) op {
+	return op{
+		"ReserveTokens", by, given(p, p.Once),
+		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) {
+			return w.ReserveTokens(by, now, p)
+		},
+		func(ctx context.Context, s *side, e *rentroll.Engine, _ model.Ref) (any, error) {
+			r, err := e.ReserveTokens(ctx, rentroll.ReserveTokensParams{
+				TenantID: s.tenant(p.Tenant), RunID: s.run(p.Run), Tokens: p.Tokens, IdempotencyKey: p.Once,
+			})
+			if err != nil {
+				return nil, err
+			}
 			return s.runView(r), nil
 		},
 	}

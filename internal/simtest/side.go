@@ -3,8 +3,10 @@ package simtest
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,8 +137,11 @@ func refusal(err error) *model.Refusal {
 	if q, denied := asDenial(err); denied {
 		return &model.Refusal{
 			Code: string(rentroll.CodeQuotaExceeded), Quota: q.Quota, Scope: string(q.Scope), Limit: q.Limit, Current: q.Current,
-			ResetsAt: utc(q.ResetsAt),
+			ResetsAt: utc(q.ResetsAt), Run: fieldOf(q.Fields),
 		}
+	}
+	if plain := (*rentroll.Error)(nil); errors.As(err, &plain) && strings.HasPrefix(fieldOf(plain.Fields), "runs[") && plain.Code != rentroll.CodeValidationFailed {
+		return &model.Refusal{Code: string(plain.Code), Run: fieldOf(plain.Fields)}
 	}
 	switch code := rentroll.CodeOf(err); code {
 	case rentroll.CodeInternal, rentroll.CodeUnavailable, rentroll.CodeOverloaded:
@@ -144,6 +149,13 @@ func refusal(err error) *model.Refusal {
 	default:
 		return &model.Refusal{Code: string(code)}
 	}
+}
+
+func fieldOf(fields []rentroll.FieldError) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	return fields[0].Field
 }
 
 func utc(t *time.Time) *time.Time {
