@@ -32,22 +32,22 @@ var (
 
 	// indexes are the indexes by which statements find their rows, where it is not the primary key.
 	indexes = map[string]string{
-		"userByEmail":       "users_email",
-		"listUsersByEmail":  "users_email",
-		"listMembers":       "members_id",
-		"membershipsOfUser": "members_user",
-		"keysByHash":        "api_keys_hash",
-		"findHash":          "api_keys_hash",
-		"overdueKeys":       "api_keys_expiring",
-		"countExpiredKeys":  "api_keys_expiring",
-		"listExpiring":      "api_keys_expiring",
-		"listAllExpiring":   "api_keys_expiry",
+		"userByEmail":        "users_email",
+		"listUsersByEmail":   "users_email",
+		"listMembers":        "members_id",
+		"membershipsOfUser":  "members_user",
+		"keysByHash":         "api_keys_hash",
+		"findHash":           "api_keys_hash",
+		"overdueKeys":        "api_keys_expiring",
+		"countExpiredKeys":   "api_keys_expiring",
+		"listExpiring":       "api_keys_expiring",
+		"listAllExpiring":    "api_keys_expiry",
 		"sessions.purge":     "sessions_tenant",
 		"sessions.purgeRest": "sessions_tenant",
-		"expiredSessions":   "sessions_expired",
-		"overdueRuns":       "runs_open",
-		"countOverdueRuns":  "runs_open",
-		"sumHeld":           "runs_open",
+		"expiredSessions":    "sessions_expired",
+		"overdueRuns":        "runs_open",
+		"countOverdueRuns":   "runs_open",
+		"sumHeld":            "runs_open",
 	}
 )
 
