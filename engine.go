@@ -96,6 +96,9 @@ func New(store Store, options *Options) (*Engine, error) {
 	if opts.SweepInterval > 0 {
 		c.background.Go(e.sweepLoop)
 	}
+	if opts.Retention.Interval > 0 {
+		c.background.Go(e.pruneLoop)
+	}
 	return e, nil
 }
 

@@ -71,6 +71,7 @@ func groups() []group {
 		{"Chores", choreTests()},
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
+		{"Prune", pruneTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},
