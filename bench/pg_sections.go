@@ -41,6 +41,7 @@ var pgSections = []section{
 	{"pg-alone", pgAlone},
 	{"pg-pair", pgPair},
 	{"pg-servers", pgServers},
+	{"pg-keys", pgKeys},
 	{"pg-stranger", pgStranger},
 	{"pg-memory", pgMemory},
 }

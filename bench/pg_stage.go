@@ -27,6 +27,7 @@ const pgConnections = 32
 type pgPlatform struct {
 	server  *pgtest.Cluster
 	tenants []rentroll.TenantID
+	secrets []string // an API key's of each
 	copies  atomic.Int64
 }
 
@@ -63,7 +64,7 @@ func (p *pgPlatform) fill(ctx context.Context) (err error) {
 	if err := f.tenantsOf(ctx, engine, platformTenants); err != nil {
 		return errors.Join(err, engine.Close())
 	}
-	p.tenants = f.tenants
+	p.tenants, p.secrets = f.tenants, f.secrets
 	if err := engine.Close(); err != nil {
 		return err
 	}

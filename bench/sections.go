@@ -42,6 +42,8 @@ var sections = []section{
 	{"verify", verify},
 	{"keys", verifyKeys},
 	{"keys-forward", forwardAuth},
+	{"keys-million", manyOrFew},
+	{"keys-open-loop", openLoop},
 	{"check", check},
 	{"summary", summary},
 	{"list", list},

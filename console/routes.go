@@ -34,6 +34,8 @@ var routes = []route{
 	{at: "GET /console/plans/change", title: "Plan", nav: "plans", page: (*visit).changedPlan, template: "plan-change"},
 	{at: "POST /console/plans/save", act: (*visit).savePlan},
 	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
+	{at: "GET /console/keys", title: "Expiring keys", nav: "keys", page: (*visit).keys, template: "keys"},
+	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system"},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }
 
@@ -47,6 +49,8 @@ var menu = []menuEntry{
 	{name: "plans", label: "Plans", icon: "sliders-horizontal", path: root + "plans", needs: rentroll.PermPlanRead},
 	{name: "audit", label: "Audit", icon: "scroll-text", path: root + "audit", needs: rentroll.PermAuditRead, operators: true},
 	{name: "audit", label: "Audit", icon: "scroll-text", path: root + "tenants/me/audit", needs: rentroll.PermAuditRead, tenants: true},
+	{name: "keys", label: "Keys", icon: "key-round", path: root + "keys", needs: rentroll.PermKeyRead},
+	{name: "system", label: "System", icon: "server", path: root + "system", needs: rentroll.PermOperatorRead, operators: true},
 }
 
 type menuEntry struct {

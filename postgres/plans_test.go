@@ -38,16 +38,17 @@ var (
 		"membershipsOfUser":  "members_user",
 		"keysByHash":         "api_keys_hash",
 		"findHash":           "api_keys_hash",
+		"listActiveKeys":     "api_keys_active",
 		"overdueKeys":        "api_keys_expiring",
 		"countExpiredKeys":   "api_keys_expiring",
 		"listExpiring":       "api_keys_expiring",
 		"listAllExpiring":    "api_keys_expiry",
-		"sessions.purge":     "sessions_tenant",
-		"sessions.purgeRest": "sessions_tenant",
-		"expiredSessions":    "sessions_expired",
 		"overdueRuns":        "runs_open",
 		"countOverdueRuns":   "runs_open",
+		"expiredSessions":    "sessions_expired",
 		"sumHeld":            "runs_open",
+		"sessions.purge":     "sessions_tenant",
+		"sessions.purgeRest": "sessions_tenant",
 	}
 )
 

@@ -146,7 +146,7 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"overdueKeys":       "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND expires_at>?)", // which are those not NULL
 		"countExpiredKeys":  "SEARCH api_keys USING COVERING INDEX api_keys_expiring (tenant_id=?",
 		"listRuns":          "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id<?)",
-		"listActiveKeys":    "SEARCH api_keys USING INDEX sqlite_autoindex_api_keys_1 (tenant_id=? AND id<?)",
+		"listActiveKeys":    "SEARCH api_keys USING INDEX api_keys_active (tenant_id=? AND status=? AND id<?)",
 		"listExpiring":      "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND (expires_at,id)>(?,?) AND expires_at<?)",
 		"listAllExpiring":   "SEARCH api_keys USING INDEX api_keys_expiry ((expires_at,tenant_id,id)>(?,?,?) AND expires_at<?)",
 		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",

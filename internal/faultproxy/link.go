@@ -223,7 +223,7 @@ func (l *link) hook() func(Statement) Fate {
 func (l *link) statement(sql string) Statement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Statement{SQL: sql, Backend: l.backend}
+	return Statement{SQL: sql, Backend: l.backend, Turn: l.asked}
 }
 
 // toClient carries the server's messages.

@@ -127,6 +127,7 @@ func text(b []byte) (s string, rest []byte) {
 type Statement struct {
 	SQL     string
 	Backend uint32 // the server's process that will run it
+	Turn    int    // of its connection: what is sent before the client waits for the server is one
 }
 
 // Commits reports whether the statement commits a transaction, alone or with others in one text.

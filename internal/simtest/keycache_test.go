@@ -201,7 +201,11 @@ func TestRevocationIsSeenByAllServers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer other.Close()
+				t.Cleanup(func() {
+					if err := other.Close(); err != nil {
+						t.Error(err)
+					}
+				})
 				servers = append(servers, other)
 			}
 			s := &onslaught{t: t, secret: r.secret, begin: time.Now()}

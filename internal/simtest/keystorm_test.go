@@ -56,17 +56,18 @@ func TestInventedOperatorKeysStopNobody(t *testing.T) {
 		}
 		unknown, _ := elsewhere.newKey("unknown")
 		r.learnt()
-		real := func() {
+		operate := func() {
 			if _, err := r.Authenticate(t.Context(), operator); err != nil {
 				t.Error(err)
 			}
 		}
-		real()
+		operate()
 		time.Sleep(time.Minute) // after which it is read again
 		waits := func(what string, most time.Duration, do func()) {
 			t.Helper()
 			began := time.Now()
-			if do(); time.Since(began) > most {
+			do()
+			if time.Since(began) > most {
 				t.Errorf("%s waited for %s", what, time.Since(began))
 			}
 		}
@@ -81,7 +82,7 @@ func TestInventedOperatorKeysStopNobody(t *testing.T) {
 			r.is(unknown, "not_found") // so that the next one is paced
 			fresh, _ := r.newKey("fresh")
 			waits("an API key that is not in memory", 20*time.Millisecond, func() { r.is(fresh, "") })
-			waits("an operator key that is in memory", 0, real)
+			waits("an operator key that is in memory", 0, operate)
 		})
 	})
 }

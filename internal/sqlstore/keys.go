@@ -115,6 +115,7 @@ var (
 	listKeys         = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2
 		ORDER BY api_keys.id DESC LIMIT $3`)
 	listActiveKeys = keys.query(`WHERE api_keys.tenant_id = $1 AND api_keys.id < $2 AND api_keys.status = 'active'
+		AND api_keys.created_at >= 0
 		AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $4) ORDER BY api_keys.id DESC LIMIT $3`)
 )
 

@@ -21,6 +21,7 @@ var purged = []*purge{
 	newPurge("usage_peaks", "dimension", "bucket", "meter", "value"),
 	newPurge("meter_prices", "meter", "from_at"),
 	newPurge("meters", "name"),
+	newPurge("pruned", "kind"),
 	newPurge("periods", "start_at"),
 	newPurge("workers", "worker_id"),
 	newPurge("idempotency", "operation", "key"),
