@@ -20,6 +20,9 @@ SIMTIME ?= 10m
 CHAOSTIME ?= 3m
 SEED ?=
 
+# Where make e2e leaves its pictures (empty: nowhere).
+PICTURES ?=
+
 # Built once, by the Go that is to read the code: a linter built by an older one refuses it.
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell $(GO) env GOVERSION)
@@ -97,6 +100,12 @@ $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION), once (one to two minutes)"
 	GOBIN='$(CURDIR)/.tools/bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .tools/bin/golangci-lint $@
+
+.PHONY: e2e
+e2e: ## The console in a real browser, on both databases (needs Node and Chromium)
+	@.ci/postgres
+	cd console && npm ci --ignore-scripts --no-audit --no-fund
+	E2E_PICTURES='$(PICTURES)' $(GO) test -count=1 -tags e2e -timeout 15m $(TESTFLAGS) ./console/e2e
 
 .PHONY: assets
 assets: ## Fetch what the console serves of others' work, at the versions of its lock file

@@ -333,5 +333,15 @@ func (s *Rowset[K, R]) Changes(inserted, updated func(row *R), deleted func(k K)
 	}
 }
 
+// inserts counts the rows that are new.
+func (s *Rowset[K, R]) inserts() (n int64) {
+	for _, k := range s.order {
+		if s.stored[k] == nil && s.rows[k] != nil {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *Rowset[K, R]) unloaded() bool { return len(s.wanted) > 0 }
 func (s *Rowset[K, R]) changed() bool  { return len(s.order) > 0 }

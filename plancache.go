@@ -90,6 +90,9 @@ func (c *core) observe(t *transaction) {
 	c.metrics.commands.Add(uint64(len(t.calls)))
 	c.keys.forget(t.ledger.Invalid)
 	c.followImports(&t.ledger.Directory)
+	if n := t.ledger.Runs.inserts(); n > 0 {
+		c.stats.did(c.cluster.self.ID, t.ledger.now, n, 0)
+	}
 	if !t.settled {
 		c.plans.follow(&t.ledger.Plans)
 		return

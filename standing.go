@@ -27,6 +27,7 @@ type StandingOrder string
 const (
 	StandingNewest  StandingOrder = "newest"  // as ListTenants does
 	StandingNearest StandingOrder = "nearest" // who is nearest to a limit first
+	StandingBusiest StandingOrder = "busiest" // who has most runs of the present day first
 )
 
 // ListStandingsParams filters and pages standings.
@@ -40,15 +41,15 @@ type ListStandingsParams struct {
 	Page
 }
 
-// standingsAge is how old the order by nearness may be.
+// standingsAge is how old the orders nearest and busiest may be.
 const standingsAge = 10 * time.Second
 
-// standingsMost is how many tenants that a query finds are put into order by nearness: the newest ones.
+// standingsMost is how many tenants that a query finds are put into such an order: the newest ones.
 const standingsMost = 1000
 
 // ListStandings lists tenants with how they stand against their limits. It needs an operator with tenant:read. What is told
-// of each tenant is true now; the order by nearness is at most ten seconds old, because it is that of all tenants, and no
-// admission keeps it up to date.
+// of each tenant is true now; the orders nearest and busiest are at most ten seconds old, because they are those of all
+// tenants, and no admission keeps them up to date.
 func (e *Engine) ListStandings(ctx context.Context, p ListStandingsParams) (*List[*Standing], error) {
 	if err := e.actor.mayOperate(PermTenantRead); err != nil {
 		return nil, err
@@ -60,8 +61,8 @@ func (e *Engine) ListStandings(ctx context.Context, p ListStandingsParams) (*Lis
 	if id, err := ParseTenantID(p.Query); err == nil {
 		return e.standingOf(ctx, id)
 	}
-	if p.Order == StandingNearest {
-		return e.listNearest(ctx, f, w)
+	if p.Order != StandingNewest {
+		return e.listRanked(ctx, p.Order, f, w)
 	}
 	if w.after != nil {
 		f.Before = w.after.id
@@ -75,7 +76,7 @@ func (e *Engine) ListStandings(ctx context.Context, p ListStandingsParams) (*Lis
 		}
 		if len(rows) > w.limit {
 			rows = rows[:w.limit]
-			out.NextCursor = NullString(encodeCursor(w.scope, nearness{id: rows[w.limit-1].Profile.TenantID}.position()))
+			out.NextCursor = NullString(encodeCursor(w.scope, rung{id: rows[w.limit-1].Profile.TenantID}.position()))
 		}
 		return e.appendStandings(ctx, r, out, rows)
 	})
@@ -90,18 +91,20 @@ func (p *ListStandingsParams) parse() (f TenantFilter, w window, err error) {
 	switch p.Order {
 	case "", StandingNewest:
 		p.Order = StandingNewest
+		fallthrough
+	case StandingBusiest:
 		if p.AtLeast > 0 {
 			bad.add("at_least", "goes with the order nearest only")
 		}
 	case StandingNearest:
 	default:
-		bad.add("order", "must be newest or nearest")
+		bad.add("order", "must be newest, nearest or busiest")
 	}
 	w.scope = cursorScope("standings", string(p.Status), p.Plan, f.Search, string(p.Order), fmt.Sprint(p.AtLeast))
 	w.limit, w.atLeast = pageSize(p.Page, &bad), p.AtLeast
 	if p.Cursor != "" {
-		if position, ok := decodeCursor(w.scope, p.Cursor); ok && len(position) == nearnessSize {
-			w.after = new(nearnessAt(position))
+		if position, ok := decodeCursor(w.scope, p.Cursor); ok && len(position) == rungSize {
+			w.after = new(rungAt(position))
 		} else {
 			bad.add("cursor", "is not a cursor of this list")
 		}
@@ -192,48 +195,51 @@ func (a *Account) nearest(plan *Plan, now time.Time) (name quota.Name, permille 
 	return name, permille
 }
 
-// nearness is a tenant's place in the order by nearness.
-type nearness struct {
-	permille int64
-	id       TenantID
-	status   TenantStatus
-	plan     string
+// rung is a tenant's place in an order, highest rank first.
+type rung struct {
+	rank   int64 // what is compared: thousandths of the nearest limit, or runs
+	id     TenantID
+	status TenantStatus
+	plan   string
 }
 
-const nearnessSize = 8 + 16
+const rungSize = 8 + 16
 
-func (n nearness) position() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(n.permille)), n.id[:]...)
+func (n rung) position() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(n.rank)), n.id[:]...)
 }
 
-func nearnessAt(position []byte) nearness {
-	return nearness{permille: int64(binary.BigEndian.Uint64(position)), id: TenantID(position[8:])}
+func rungAt(position []byte) rung {
+	return rung{rank: int64(binary.BigEndian.Uint64(position)), id: TenantID(position[8:])}
 }
 
-// compare orders the nearest first.
-func (n nearness) compare(other nearness) int {
-	return cmp.Or(cmp.Compare(other.permille, n.permille), n.id.Compare(other.id))
+// compare orders the highest rank first.
+func (n rung) compare(other rung) int {
+	return cmp.Or(cmp.Compare(other.rank, n.rank), n.id.Compare(other.id))
 }
 
-// standings keeps the order of all tenants by nearness, as long as somebody asks for it. Safe for concurrent use.
+// standings keeps the orders of all tenants, as long as somebody asks for it. Safe for concurrent use.
 type standings struct {
 	mu    sync.Mutex
-	order []nearness // never changed once it is here
-	at    time.Time  // of the process
-	next  *reading   // under way; nil where none is
+	order orders    // never changed once it is here; nil before
+	at    time.Time // of the process
+	next  *reading  // under way; nil where none is
 	shut  bool
 }
 
-// reading is the making of an order.
+// orders has all tenants in each order that is made of their accounts.
+type orders map[StandingOrder][]rung
+
+// reading is the making of orders.
 type reading struct {
 	done  chan struct{}
-	order []nearness
+	order orders
 	err   error
 }
 
-// byNearness returns the order, at most standingsAge old. One that is half as old as it may be is made anew beside: so
-// nobody who keeps asking has to wait.
-func (e *Engine) byNearness(ctx context.Context) ([]nearness, error) {
+// ranked returns the orders, at most standingsAge old. What is half as old as it may be is made anew beside: so nobody who
+// keeps asking has to wait.
+func (e *Engine) ranked(ctx context.Context) (orders, error) {
 	s := &e.core.standings
 	s.mu.Lock()
 	age := systemClock().Sub(s.at)
@@ -260,7 +266,7 @@ func (e *Engine) byNearness(ctx context.Context) ([]nearness, error) {
 	}
 }
 
-// close lets nobody begin another order.
+// close lets nobody begin another reading.
 func (s *standings) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,12 +276,12 @@ func (s *standings) close() {
 // standingsPage is how many accounts are read at once.
 const standingsPage = 5000
 
-// readStandings makes the order.
+// readStandings makes the orders.
 func (e *Engine) readStandings() {
 	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
 	defer cancel()
 	began := systemClock()
-	order := []nearness{}
+	order := orders{StandingNearest: {}, StandingBusiest: {}}
 	after := PlatformID // which is in front of all tenants
 	var err error
 	for more := true; more && err == nil; {
@@ -290,13 +296,16 @@ func (e *Engine) readStandings() {
 				now := a.clock(e.now())
 				a.roll(now)
 				_, permille := a.nearest(plan, now)
-				order = append(order, nearness{permille, a.TenantID, a.Status, a.Plan})
+				order[StandingNearest] = append(order[StandingNearest], rung{permille, a.TenantID, a.Status, a.Plan})
+				order[StandingBusiest] = append(order[StandingBusiest], rung{a.RunsToday, a.TenantID, a.Status, a.Plan})
 				after = a.TenantID
 			}
 			return err
 		})
 	}
-	slices.SortFunc(order, nearness.compare)
+	for _, list := range order {
+		slices.SortFunc(list, rung.compare)
+	}
 	s := &e.core.standings
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -308,15 +317,16 @@ func (e *Engine) readStandings() {
 	s.next = nil
 }
 
-// listNearest lists tenants by nearness.
-func (e *Engine) listNearest(ctx context.Context, f TenantFilter, w window) (*List[*Standing], error) {
-	order, err := e.byNearness(ctx)
+// listRanked lists tenants in an order of their accounts.
+func (e *Engine) listRanked(ctx context.Context, by StandingOrder, f TenantFilter, w window) (*List[*Standing], error) {
+	all, err := e.ranked(ctx)
 	if err != nil {
 		return nil, err
 	}
+	order := all[by]
 	out := &List[*Standing]{Items: []*Standing{}}
 	err = e.view(ctx, func(r Reader) error {
-		keep := func(n nearness) bool {
+		keep := func(n rung) bool {
 			return (f.Status == "" || n.status == f.Status) && (f.Plan == "" || n.plan == f.Plan)
 		}
 		if f.Search != "" {
@@ -329,7 +339,7 @@ func (e *Engine) listNearest(ctx context.Context, f TenantFilter, w window) (*Li
 			for _, row := range rows {
 				found[row.Profile.TenantID] = true
 			}
-			keep = func(n nearness) bool { return found[n.id] }
+			keep = func(n rung) bool { return found[n.id] }
 		}
 		ids, last, more := w.choose(order, keep)
 		if more {
@@ -344,18 +354,18 @@ func (e *Engine) listNearest(ctx context.Context, f TenantFilter, w window) (*Li
 	return out, err
 }
 
-// window is the part of a list by nearness that is asked for.
+// window is the part of an order that is asked for.
 type window struct {
 	scope   string
-	after   *nearness // nil at the beginning
+	after   *rung // nil at the beginning
 	limit   int
 	atLeast int64 // percent
 }
 
 // choose picks the tenants of a page, and says whether there are more behind the last one.
-func (w window) choose(order []nearness, keep func(nearness) bool) (ids []TenantID, last nearness, more bool) {
+func (w window) choose(order []rung, keep func(rung) bool) (ids []TenantID, last rung, more bool) {
 	if w.after != nil {
-		from, here := slices.BinarySearchFunc(order, *w.after, nearness.compare)
+		from, here := slices.BinarySearchFunc(order, *w.after, rung.compare)
 		if here {
 			from++
 		}
@@ -363,7 +373,7 @@ func (w window) choose(order []nearness, keep func(nearness) bool) (ids []Tenant
 	}
 	for _, n := range order {
 		switch {
-		case n.permille < w.atLeast*10:
+		case n.rank < w.atLeast*10:
 			return ids, last, false
 		case !keep(n):
 		case len(ids) == w.limit:

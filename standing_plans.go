@@ -14,12 +14,12 @@ func (e *Engine) CountPlanTenants(ctx context.Context) (map[string]PlanTenants, 
 	if err := e.actor.mayOperate(PermTenantRead); err != nil {
 		return nil, err
 	}
-	order, err := e.byNearness(ctx)
+	all, err := e.ranked(ctx)
 	if err != nil {
 		return nil, err
 	}
 	counts := map[string]PlanTenants{}
-	for _, n := range order {
+	for _, n := range all[StandingNearest] {
 		c := counts[n.plan]
 		switch n.status {
 		case TenantTerminated, TenantArchived:

@@ -18,6 +18,8 @@ type statistics struct {
 	touches map[KeyRef]KeyTouch
 	used    []*cachedKey // since they were last counted, in no particular order
 
+	activity map[ActivityKey]Activity
+
 	unsettled *Statistics // what may have been written; only for flushStatistics, which runs once at a time
 }
 
@@ -34,6 +36,22 @@ func (s *statistics) deny(d *Denial, count DenialCount) {
 	if kept := s.denials[d.TenantID]; len(kept) > 2*KeptDenials {
 		s.denials[d.TenantID] = slices.Clone(kept[len(kept)-KeptDenials:])
 	}
+}
+
+// did counts admissions and denials of this server in the minute of now.
+func (s *statistics) did(server ServerID, now time.Time, admitted, denied int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.do(ActivityKey{now.Truncate(time.Minute), server}, Activity{Admitted: admitted, Denied: denied})
+}
+
+func (s *statistics) do(k ActivityKey, more Activity) {
+	if s.activity == nil {
+		s.activity = make(map[ActivityKey]Activity)
+	}
+	a := s.activity[k]
+	a.Admitted, a.Denied = a.Admitted+more.Admitted, a.Denied+more.Denied
+	s.activity[k] = a
 }
 
 func (s *statistics) count(c DenialCount, n int64) {
@@ -81,11 +99,11 @@ func (s *statistics) swap() *Statistics {
 		s.add(KeyRef{k.tenant, k.key.ID}, KeyTouch{Requests: k.uses.Swap(0), LastUsedAt: time.UnixMicro(k.usedAt.Load()).UTC()})
 	}
 	s.used = nil
-	out := &Statistics{Counts: s.counts, Touches: s.touches}
+	out := &Statistics{Counts: s.counts, Touches: s.touches, Activity: s.activity}
 	for _, kept := range s.denials {
 		out.Denials = append(out.Denials, kept[max(0, len(kept)-KeptDenials):]...)
 	}
-	s.denials, s.counts, s.touches = nil, nil, nil
+	s.denials, s.counts, s.touches, s.activity = nil, nil, nil, nil
 	return out
 }
 
@@ -98,6 +116,9 @@ func (s *statistics) restore(old *Statistics) {
 	}
 	for k, t := range old.Touches {
 		s.add(k, t)
+	}
+	for k, a := range old.Activity {
+		s.do(k, a)
 	}
 }
 
@@ -129,7 +150,7 @@ func (c *core) flushStatistics() bool {
 		return false
 	}
 	s = c.stats.swap()
-	if len(s.Denials)+len(s.Counts)+len(s.Touches) == 0 {
+	if len(s.Denials)+len(s.Counts)+len(s.Touches)+len(s.Activity) == 0 {
 		return true
 	}
 	var seed [32]byte
@@ -192,4 +213,5 @@ func (e *Engine) noteDenial(p CreateRunParams, err error) {
 	}
 	d.ID = newID[eventKind](now, entropy)
 	e.core.stats.deny(d, count)
+	e.core.stats.did(e.core.cluster.self.ID, now, 0, 1)
 }

@@ -51,4 +51,6 @@ type Statistics struct {
 	Denials []*Denial // oldest first; the store keeps the last KeptDenials of each tenant
 	Counts  map[DenialCount]int64
 	Touches map[KeyRef]KeyTouch
+
+	Activity map[ActivityKey]Activity // the minute is in the key
 }

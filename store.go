@@ -169,6 +169,11 @@ type Reader interface {
 	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
 	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
+	// ListActivity adds up what all servers did from a minute on, a minute each, oldest first.
+	ListActivity(ctx context.Context, from time.Time) ([]Activity, error)
+	// ListWaiting lists tenants with runs that are queued and were made at or before an instant, by id. It looks at so many
+	// open runs.
+	ListWaiting(ctx context.Context, before time.Time, scan, limit int) ([]WaitingRuns, error)
 
 	// ListPrices lists the prices of meters that were set before an instant, by meter and time.
 	ListPrices(ctx context.Context, tenant TenantID, before time.Time) ([]*MeterPrice, error)
@@ -292,7 +297,7 @@ type (
 	}
 	// DenialFilter lists denials, newest first.
 	DenialFilter struct {
-		TenantID TenantID
+		TenantID TenantID // zero for all tenants
 		Before   EventID
 		Limit    int
 	}

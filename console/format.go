@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
 )
 
 // functions are what templates can call, beside methods of what they are given.
@@ -22,6 +23,7 @@ var functions = template.FuncMap{
 	"json":  toJSON,
 	"list":  func(items ...any) []any { return items },
 	"dict":  dict,
+	"quota": func(name any) string { return quotaName(quota.Name(fmt.Sprint(name))) },
 	"add":   func(a, b int) int { return a + b },
 	"span":  span,
 	"tail":  tail,

@@ -1,29 +1,91 @@
 package console
 
 import (
+	"time"
+
 	"github.com/rentroll/rentroll"
 )
 
 // overviewPage is the state of the platform.
 type overviewPage struct {
-	Near    []standingRow
-	Metrics rentroll.Metrics
+	Near     []standingRow
+	Denials  []*rentroll.TenantDenial
+	Stuck    []*rentroll.StuckTenant
+	Busy     []standingRow // by runs of the day
+	Metrics  rentroll.Metrics
+	Ready    error
+	Answers  time.Duration // how long the database took
+	Activity activity
+	CanDeny  bool // may read denials
+	CanRun   bool // may read runs
 }
 
-// overviewRows is how many lines each table of the overview has.
-const overviewRows = 8
+// activity is what the platform did in the last hour.
+type activity struct {
+	Admitted, Denied       int64 // in the hour
+	LastAdmitted, LastDeny int64 // in the last whole minute
+	Minutes                []rentroll.Activity
+}
+
+// Data is what the browser draws.
+func (a *activity) Data() map[string]any {
+	times, admitted, denied := make([]int64, len(a.Minutes)), make([]int64, len(a.Minutes)), make([]int64, len(a.Minutes))
+	for i, m := range a.Minutes {
+		times[i], admitted[i], denied[i] = m.Minute.Unix(), m.Admitted, m.Denied
+	}
+	return map[string]any{"times": times, "unit": "runs", "series": []map[string]any{
+		{"label": "admitted", "color": "fill", "values": admitted}, {"label": "denied", "color": "bad", "values": denied},
+	}}
+}
+
+const (
+	overviewRows   = 8 // lines of each table
+	overviewWindow = time.Hour
+)
 
 func (v *visit) overview() (any, error) {
 	if v.isTenant() { // its own page is all of the platform that it sees
 		return nil, elsewhere(root + "tenants/me")
 	}
-	p := &overviewPage{Metrics: v.engine.Metrics()}
-	near, err := v.engine.ListStandings(v, rentroll.ListStandingsParams{
+	p := &overviewPage{Metrics: v.engine.Metrics(), CanDeny: v.can(rentroll.PermDenialRead), CanRun: v.can(rentroll.PermRunRead)}
+	began := v.engine.Now()
+	p.Ready = v.engine.Ready(v)
+	p.Answers = v.engine.Now().Sub(began)
+	nearest, err := v.engine.ListStandings(v, rentroll.ListStandingsParams{
 		Status: rentroll.TenantActive, Order: rentroll.StandingNearest, AtLeast: near, Page: rentroll.Page{Limit: overviewRows},
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.Near = standingRows(near.Items)
-	return p, nil
+	p.Near = standingRows(nearest.Items)
+	busiest, err := v.engine.ListStandings(v, rentroll.ListStandingsParams{Order: rentroll.StandingBusiest, Page: rentroll.Page{Limit: overviewRows}})
+	if err != nil {
+		return nil, err
+	}
+	p.Busy = standingRows(busiest.Items)
+	denials, err := v.engine.ListLatestDenials(v, rentroll.Page{Limit: overviewRows})
+	if err := allowed(err); err != nil {
+		return nil, err
+	}
+	if denials != nil {
+		p.Denials = denials.Items
+	}
+	p.Stuck, err = v.engine.ListStuck(v)
+	if err := allowed(err); err != nil {
+		return nil, err
+	}
+	return p, v.activity(&p.Activity)
+}
+
+func (v *visit) activity(a *activity) (err error) {
+	if a.Minutes, err = v.engine.ListActivity(v, v.now.Add(-overviewWindow)); err != nil {
+		return err
+	}
+	for i, m := range a.Minutes {
+		a.Admitted, a.Denied = a.Admitted+m.Admitted, a.Denied+m.Denied
+		if i == len(a.Minutes)-2 {
+			a.LastAdmitted, a.LastDeny = m.Admitted, m.Denied
+		}
+	}
+	return nil
 }

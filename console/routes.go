@@ -2,13 +2,14 @@ package console
 
 import (
 	"strings"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
 
 // routes has every page and every form. To add a page: a line here, page_NAME.go, templates/NAME.html.
 var routes = []route{
-	{at: "GET /console/{$}", title: "Overview", nav: "overview", page: (*visit).overview, template: "overview"},
+	{at: "GET /console/{$}", title: "Overview", nav: "overview", page: (*visit).overview, template: "overview", every: 2 * time.Second},
 	{at: "GET /console/tenants", title: "Tenants", nav: "tenants", page: (*visit).tenants, template: "tenants"},
 	{at: "GET /console/tenants/{tenant}", title: "Tenant", nav: "tenants", page: (*visit).showTenant, template: "tenant"},
 	{at: "GET /console/tenants/{tenant}/plan-preview", page: (*visit).previewPlan, template: "plan-preview", part: true},

@@ -105,6 +105,10 @@ var parameters = map[string]struct {
 	"listDenials":       {201, []any{whose{}, last, 201}},
 	"trimAudit":         {1000, []any{whose{}, 9000, 10_112}},
 	"listChores":        {256, []any{uid(150), "purge", 256}},
+	"forgetActivity":    {100, []any{100}},
+	"listActivity":      {600, []any{1000}},
+	"latestDenials":     {201, []any{last, 201}},
+	"listWaiting":       {5000, []any{1 << 40, 5000, 50}},
 	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
 

@@ -22,6 +22,7 @@ var (
 		"planInUse":         "asked when a plan is deleted only: an index by plan would cost every tenant's every change",
 		"listTenants":       "walks the primary key backwards and stops at the page's end; filters look at more",
 		"listPlans":         "there are few plans",
+		"listWaiting":       "walks the index on open runs and stops after so many of them",
 		"countOperatorKeys": "there are few operator keys",
 	}
 	maySort = map[string]string{
@@ -47,12 +48,13 @@ var (
 		"listOverdue":       "the sweeper looks through all accounts, a page at a time: an index by these bounds would move with every run",
 		"listChores":        "the sweeper goes on with what was begun in whatever tenant: there is little of it",
 		"listAccounts":      "whoever orders tenants by nearness to a limit reads them all, a page at a time: an index would move with every run",
+		"latestDenials":     "operators ask for the denials of all tenants; these have an index by time",
 		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
 		"listAllExpiring":   "operators ask for the keys of all tenants that will expire; these have an index by expiry",
 	}
 
 	// platform are the tables that belong to no tenant.
-	platform = []string{"plans", "directory", "users", "operator_keys", "batches", "sessions"}
+	platform = []string{"plans", "directory", "users", "operator_keys", "batches", "sessions", "activity"}
 )
 
 var (

@@ -31,6 +31,7 @@ func engineTests() []test {
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
+		{"Activity", engineActivity},
 		{"PlanTenants", engineCountPlanTenants},
 		{"SearchesAudit", engineSearchAudit},
 		{"PlanPreview", enginePlanPreview},

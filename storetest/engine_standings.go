@@ -25,6 +25,10 @@ func engineStandings(s *scene) {
 		})
 		h.must(err)
 	}
+	for _, slug := range []string{"t4", "t0", "t4"} {
+		_, err := h.CreateRun(ctx, rentroll.CreateRunParams{TenantID: ids[slug], WorkerID: "writer", Task: "t"})
+		h.must(err)
+	}
 	_, err := h.Suspend(ctx, rentroll.TransitionParams{TenantID: ids["t3"]})
 	h.must(err)
 	list := func(p rentroll.ListStandingsParams) (found []string) {
@@ -51,6 +55,8 @@ func engineStandings(s *scene) {
 	same(s, "by a part of the slug", list(rentroll.ListStandingsParams{Order: rentroll.StandingNearest, Query: "T4"}), nearest[3:4])
 	same(s, "by the id", list(rentroll.ListStandingsParams{Query: ids["t4"].String()}), nearest[3:4])
 	same(s, "by an id that there is not", list(rentroll.ListStandingsParams{Query: newID[rentroll.TenantID](s).String()}), nil)
+	busiest := list(rentroll.ListStandingsParams{Order: rentroll.StandingBusiest, Page: rentroll.Page{Limit: 1}})
+	same(s, "the busiest first", busiest[:2], []string{nearest[3], nearest[4]})
 	same(s, "the newest first", list(rentroll.ListStandingsParams{Page: rentroll.Page{Limit: 4}}),
 		[]string{nearest[2], nearest[3], nearest[0], nearest[5], nearest[1], nearest[4]})
 

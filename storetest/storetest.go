@@ -59,6 +59,7 @@ func groups() []group {
 		{"Keys", keyTests()},
 		{"OperatorKeys", operatorKeyTests()},
 		{"Sessions", sessionTests()},
+		{"Activity", activityTests()},
 		{"Runs", runTests()},
 		{"Payloads", payloadTests()},
 		{"Workers", workerTests()},

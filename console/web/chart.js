@@ -17,7 +17,8 @@
     const daily = Boolean(data.days);
     const axis = { stroke: ink, grid: { stroke: edge, width: 1 }, ticks: { stroke: edge, width: 1 }, font: "12px system-ui, sans-serif" };
     const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
-    const series = [{ label: daily ? "Day" : "Time", value: (_, x) => (x == null ? "–" : daily ? day.format(x * 1000) : new Date(x * 1000).toLocaleTimeString()) }];
+    const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    const series = [{ label: daily ? "Day" : "Time", value: (_, x) => (x == null ? "–" : daily ? day.format(x * 1000) : clock.format(x * 1000)) }];
     for (const s of data.series || [{ label: data.unit, color: "fill" }]) {
       const c = s.color ? color(s.color) : fill;
       series.push({ label: s.label, stroke: c, fill: c, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.75, 40, 1] }), value: (_, y) => (y == null ? "–" : y.toLocaleString("en")) });
@@ -27,7 +28,7 @@
       width: box.clientWidth, height: box.clientHeight - 30, series, legend: { live: true }, cursor: { drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: true }, y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] } },
       axes: [
-        { ...axis, grid: { show: false }, values: daily ? (_, ticks) => ticks.map((x) => day.format(x * 1000)) : undefined, space: daily ? 64 : 50 },
+        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(short) },
       ],
       tzDate: daily ? (x) => uPlot.tzDate(new Date(x * 1000), "UTC") : undefined,

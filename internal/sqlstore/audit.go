@@ -184,10 +184,16 @@ func (r *reader) AuditAfter(ctx context.Context, tenant rentroll.TenantID, seque
 
 // ListDenials lists denials, newest first.
 func (r *reader) ListDenials(ctx context.Context, f rentroll.DenialFilter) (out []*rentroll.Denial, err error) {
+	stmt := listDenials
+	if f.TenantID.IsZero() {
+		stmt = latestDenials
+	}
 	err = r.session.Run(ctx, &Request{
-		Stmt: listDenials, Rows: 1,
+		Stmt: stmt, Rows: 1,
 		Bind: func(_ int, a Args) {
-			a.ID(f.TenantID)
+			if !f.TenantID.IsZero() {
+				a.ID(f.TenantID)
+			}
 			a.ID(before(f.Before))
 			a.Int(int64(f.Limit))
 		},
@@ -224,6 +230,7 @@ func statistics(s *rentroll.Statistics) []*Request {
 	touched := slices.SortedFunc(maps.Keys(s.Touches), func(a, b rentroll.KeyRef) int {
 		return cmp.Or(a.TenantID.Compare(b.TenantID), a.KeyID.Compare(b.KeyID))
 	})
+	requests = activity(s, requests)
 	return append(requests, &Request{Stmt: addKeyUse, Rows: len(touched), Bind: func(i int, a Args) {
 		bindKeyRef(a, touched[i])
 		bindTime(a, s.Touches[touched[i]].LastUsedAt)

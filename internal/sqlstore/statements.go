@@ -30,8 +30,9 @@ func Statements() map[string]*Stmt {
 		"oldOnce": oldOnce, "removeCount": removeCount, "markPruned": markPruned, "listPruned": listPruned,
 		"listPeriods": listPeriods, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
-		"expiredSessions": expiredSessions,
-		"trimAudit":       trimAudit, "listChores": listChores,
+		"expiredSessions": expiredSessions, "addActivity": addActivity,
+		"forgetActivity": forgetActivity, "listActivity": listActivity, "latestDenials": latestDenials, "listWaiting": listWaiting,
+		"trimAudit": trimAudit, "listChores": listChores,
 	}
 	maps.Copy(all, purgeStatements())
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{

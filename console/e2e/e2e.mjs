@@ -1,0 +1,256 @@
+// Signs in to a console with a real browser and does what people do there: node e2e.mjs BASE OPERATOR_KEY FOLDER.
+// Anything that the browser complains of is a failure: errors in its console, breaches of the policy, requests that fail.
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [base, key, folder] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const complaints = [];
+let step = "";
+const fail = (what) => complaints.push(`${step}: ${what}`);
+mkdirSync(folder, { recursive: true });
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+
+// open returns a page of a new browser, that nothing is known to.
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, timezoneId: "Europe/Berlin", ...options });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  page.on("console", (m) => { if (m.type() === "error" || m.type() === "warning") fail(`the browser says: ${m.text()}`); });
+  page.on("pageerror", (e) => fail(`a script failed: ${e.message}`));
+  page.on("response", (r) => { if (r.status() >= 400 && !page.expects?.(r)) fail(`${r.request().method()} ${r.url()} was answered ${r.status()}`); });
+  page.on("requestfailed", (r) => {
+    const left = r.failure()?.errorText === "net::ERR_ABORTED"; // the page was left, or the shared worker took it over
+    if (!left) fail(`${r.method()} ${r.url()} failed: ${r.failure()?.errorText}`);
+  });
+  return page;
+}
+
+async function does(what, act) {
+  step = what;
+  try {
+    await act();
+    console.log(`ok ${what}`);
+  } catch (error) {
+    fail(error.message.split("\n").slice(0, 4).join(" / "));
+    console.log(`not ok ${what}`);
+  }
+}
+
+function must(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+async function signIn(page, secret) {
+  await page.goto(`${base}/console/sign-in`);
+  await page.getByLabel("Operator key or API key").fill(secret);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+}
+
+// look runs axe on a page and takes a picture of it.
+async function look(page, name) {
+  await page.evaluate(axe + ";window.axe = axe;0").catch(() => {});
+  const found = await page.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  for (const v of found.violations) fail(`axe: ${v.id} (${v.impact}): ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary?.split("\n")[1] ?? ""}`).join("; ")}`);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (over > 0) fail(`${name} is ${over} pixels wider than the window`);
+  await page.screenshot({ path: `${folder}/${name}.png` });
+}
+
+const tenant = `${base}/console/tenants/atlas-robotics`;
+const main = await open();
+
+await does("refuse a wrong key", async () => {
+  main.expects = (r) => r.status() === 401;
+  const before = complaints.length;
+  await main.goto(`${base}/console/`);
+  await main.getByLabel("Operator key or API key").fill("wrong");
+  await main.getByRole("button", { name: "Sign in" }).click();
+  await main.getByText("This key lets nobody in").waitFor();
+  main.expects = undefined;
+  complaints.length = before; // Chromium itself writes down that a page was answered 401
+});
+
+await does("sign in", () => signIn(main, key));
+
+await does("see the overview move", async () => {
+  await main.goto(`${base}/console/`);
+  await main.locator("#live-mark[data-state=on]").waitFor();
+  await main.getByRole("heading", { name: "Runs by the minute" }).waitFor();
+  await main.locator(".chart canvas").waitFor();
+});
+
+await does("find a tenant by a part of its name", async () => {
+  await main.goto(`${base}/console/tenants`);
+  await main.getByLabel("Search").fill("atlas");
+  await main.getByRole("button", { name: "Search" }).click();
+  await main.waitForURL(/q=atlas/);
+  must(await main.locator("tbody tr").count() === 1, "not one tenant is found");
+  await main.getByLabel("Status").selectOption("suspended");
+  await main.waitForURL(/status=suspended/);
+  await main.getByText("No tenant fits.").waitFor();
+  await main.goto(`${base}/console/tenants?q=atlas`);
+  await main.getByRole("link", { name: "Atlas Robotics" }).click();
+  await main.getByRole("heading", { name: "Atlas Robotics", level: 1 }).waitFor();
+});
+
+await does("see that the chain of the audit holds", () => main.getByText("Chain verified").waitFor());
+
+await does("raise a limit until tomorrow", async () => {
+  await main.goto(tenant);
+  await main.getByRole("button", { name: "Raise a limit" }).click();
+  await main.getByLabel("Limit of").selectOption("tokens_per_month");
+  await main.getByLabel("New limit").fill("12,000,000");
+  await main.getByLabel("Reason").locator("visible=true").fill("end-to-end");
+  await main.getByRole("button", { name: "Set the limit" }).click();
+  await main.getByText("the new limit holds from now on").waitFor();
+  await main.getByText("12,000,000 until").waitFor();
+});
+
+await does("say what is wrong with a limit, where it was typed", async () => {
+  const before = complaints.length;
+  main.expects = (r) => r.status() === 422;
+  await main.getByRole("button", { name: "Raise a limit" }).click();
+  await main.getByLabel("New limit").fill("");
+  await main.getByRole("button", { name: "Set the limit" }).click();
+  await main.locator("#override-answer").getByText("must be a whole number").waitFor();
+  await main.getByRole("button", { name: "Leave it" }).locator("visible=true").click();
+  main.expects = undefined;
+  complaints.length = before;
+});
+
+await does("give the plan's limit back", async () => {
+  await main.getByRole("button", { name: "Raise a limit" }).click();
+  await main.getByLabel("Limit of").selectOption("tokens_per_month");
+  await main.getByRole("button", { name: "Back to the plan’s" }).click();
+  await main.getByText("the plan's limit holds again").waitFor();
+});
+
+await does("preview and change a plan, and back", async () => {
+  for (const [plan, says] of [["free", "Over the limits of free"], ["pro", "Nothing would be over"]]) {
+    await main.goto(tenant);
+    await main.getByRole("button", { name: "Change plan" }).click();
+    await main.locator("dialog[open] select[name=plan]").selectOption(plan);
+    await main.locator("#plan-preview").getByText(says).waitFor();
+    await main.getByRole("button", { name: "Change the plan" }).click();
+    await main.getByText(`is on the plan ${plan} now`).waitFor();
+  }
+});
+
+await does("suspend and resume, typed to confirm", async () => {
+  for (const [name, says] of [["Suspend", "is suspended"], ["Resume", "is active again"]]) {
+    await main.getByRole("button", { name, exact: true }).click();
+    const dialog = main.locator("dialog[open]");
+    must(await dialog.getByRole("button", { name, exact: true }).isDisabled(), "nothing was typed, and the button is armed");
+    await dialog.getByLabel("Reason").fill("end-to-end");
+    await dialog.getByLabel("Type atlas-robotics to confirm").fill("atlas-robotics");
+    await dialog.getByRole("button", { name, exact: true }).click();
+    await main.getByText(says).first().waitFor();
+  }
+});
+
+let secret = "";
+await does("make a key, whose secret is shown once", async () => {
+  await main.goto(tenant);
+  await main.getByRole("button", { name: "New key" }).click();
+  await main.locator("dialog[open]").getByLabel("Name").fill("e2e");
+  await main.getByRole("button", { name: "Make the key" }).click();
+  secret = (await main.locator("#secret").textContent()).trim();
+  must(secret.length > 60, `the secret is ${secret.length} characters long`);
+  await main.goto(tenant);
+  must(!(await main.content()).includes(secret), "the secret is shown again");
+});
+
+await does("rotate the key", async () => {
+  await main.getByRole("button", { name: "Rotate e2e" }).first().click();
+  await main.locator("dialog[open]").getByRole("button", { name: "Rotate", exact: true }).click();
+  await main.getByText("The old secret stays good for 24 hours").waitFor();
+  secret = (await main.locator("#secret").textContent()).trim();
+});
+
+await does("let the key see its own tenant only", async () => {
+  const guest = await open();
+  await signIn(guest, secret);
+  await guest.getByRole("heading", { name: "Atlas Robotics", level: 1 }).waitFor();
+  must(await guest.getByRole("button", { name: "Suspend" }).count() === 0, "a tenant may suspend itself");
+  guest.expects = (r) => r.status() === 404 || r.status() === 403;
+  const before = complaints.length;
+  await guest.goto(`${base}/console/tenants/corner-bakery`);
+  await guest.getByRole("heading", { name: "Not found" }).waitFor();
+  await guest.goto(`${base}/console/tenants`);
+  await guest.getByRole("heading", { name: "Not allowed" }).waitFor();
+  complaints.length = before;
+  await guest.goto(`${base}/console/`);
+  await guest.locator("#live-mark[data-state=on]").waitFor();
+
+  step = "revoke the key, which ends its session";
+  await main.goto(tenant);
+  await main.getByRole("button", { name: "Revoke e2e" }).first().click();
+  await main.locator("dialog[open]").getByLabel("Type revoke to confirm").fill("revoke");
+  await main.getByRole("button", { name: "Revoke the key" }).click();
+  await main.getByText("is revoked").first().waitFor();
+  await guest.getByText("Your session has ended").waitFor({ timeout: 10_000 });
+  await guest.context().close();
+});
+
+await does("cancel a run", async () => {
+  const made = await fetch(`${base}/v1/tenants/atlas-robotics/runs`, {
+    method: "POST", headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ worker_id: "code-review", task: "A run to cancel", reserve_tokens: 1000 }),
+  });
+  const answer = await made.text();
+  must(made.status === 201, `a run was answered ${made.status}: ${answer}`);
+  const run = JSON.parse(answer).id;
+  await main.goto(tenant);
+  await main.locator(`#run-${run}`).getByRole("button", { name: "Cancel code-review" }).click();
+  await main.locator("dialog[open]").getByLabel("Type cancel to confirm").fill("cancel");
+  await main.getByRole("button", { name: "Cancel the run" }).click();
+  await main.getByText("The run is canceled").waitFor();
+});
+
+await does("work by keyboard alone", async () => {
+  await main.goto(`${base}/console/`);
+  await main.keyboard.press("Tab");
+  must(await main.evaluate(() => document.activeElement.textContent) === "Skip to the page", "the first stop is not the way past the menu");
+  await main.keyboard.press("Enter");
+  must(await main.evaluate(() => document.activeElement.id) === "main", "it does not lead to the page");
+  await main.goto(tenant);
+  await main.getByRole("button", { name: "Change plan" }).focus();
+  await main.keyboard.press("Enter");
+  await main.locator("dialog[open]").waitFor();
+  await main.keyboard.press("Escape");
+  await main.locator("dialog[open]").waitFor({ state: "detached" });
+});
+
+const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", ...JSON.parse(process.env.PAGES || "{}") };
+for (const theme of ["light", "dark"]) for (const width of [360, 1280, 2560]) {
+  await does(`look at every page, ${theme}, ${width} pixels wide`, async () => {
+    const page = await open({ viewport: { width, height: width < 600 ? 760 : Math.round(width * 0.6) }, colorScheme: theme });
+    await page.goto(`${base}/console/sign-in`);
+    await look(page, `sign-in-${theme}-${width}`);
+    await signIn(page, key);
+    for (const [name, path] of Object.entries(pages)) {
+      const answer = await page.goto(base + path);
+      const sizes = await answer.request().sizes();
+      if (sizes.responseBodySize > 150_000) fail(`${path} is ${sizes.responseBodySize} bytes`);
+      await page.waitForLoadState("load");
+      await look(page, `${name}-${theme}-${width}`);
+    }
+    await page.context().close();
+  });
+}
+
+await does("sign out", async () => {
+  await main.goto(`${base}/console/`);
+  await main.getByRole("button", { name: "Sign out" }).click();
+  await main.getByLabel("Operator key or API key").waitFor();
+  await main.goto(`${base}/console/tenants`);
+  await main.getByLabel("Operator key or API key").waitFor();
+});
+
+await browser.close();
+for (const c of complaints) console.error(c);
+process.exit(complaints.length > 0 ? 1 : 0);
