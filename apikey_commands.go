@@ -308,7 +308,7 @@ func (e *Engine) getAPIKey(ctx context.Context, ref KeyRef) (*APIKey, error) {
 		return nil, err
 	}
 	a, k := b.Accounts.Get(ref.TenantID), b.Keys.Get(ref)
-	if a == nil || k == nil {
+	if a.gone() || k == nil {
 		return nil, notFound("API key")
 	}
 	again := *k.at(a.clock(e.now()))

@@ -99,7 +99,7 @@ func (e *Engine) viewAudit(ctx context.Context, account TenantID, read func(Read
 			return err
 		}
 		a := b.Accounts.Get(account)
-		if a == nil {
+		if a.gone() {
 			return notFound("tenant")
 		}
 		return read(r, a)

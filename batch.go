@@ -155,7 +155,8 @@ type ChoreKind string
 
 // The kinds of chore.
 const (
-	ChoreTrim ChoreKind = "audit.trim" // remove audit rows that were pruned
+	ChoreTrim  ChoreKind = "audit.trim" // remove audit rows that were pruned
+	ChorePurge ChoreKind = "purge"      // remove a tenant
 )
 
 // ChoreRef names something that was begun in a tenant, or for the platform.

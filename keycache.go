@@ -330,7 +330,7 @@ func (k *keyCache) owned(ctx context.Context, list []KeyHash) (asked []KeyHash, 
 
 // cached takes of what was read all that a verification needs.
 func cached(f FoundKey) *cachedKey {
-	if f.Key == nil {
+	if f.Key == nil || f.Account.gone() {
 		return &cachedKey{}
 	}
 	permissions, wrong := CompilePermissions(f.Key.Permissions)

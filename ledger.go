@@ -95,7 +95,7 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 	a := l.open[id]
 	if a == nil {
 		stored := l.Accounts.Get(id)
-		if stored == nil {
+		if stored.gone() {
 			return nil, time.Time{}, notFound("tenant")
 		}
 		working := *stored

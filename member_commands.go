@@ -174,11 +174,18 @@ func (c *deleteUser) decide(l *ledger) error {
 		return errMore
 	}
 	for _, m := range members {
+		if l.Accounts.Get(m.TenantID).gone() {
+			continue
+		}
 		if err := l.keepsOwner(m, ""); err != nil {
 			return err
 		}
 	}
 	for _, m := range members {
+		if l.Accounts.Get(m.TenantID).gone() { // the tenant is being purged
+			l.Members.Delete(MemberRef{m.TenantID, m.UserID})
+			continue
+		}
 		l.removeMember(m, c.by)
 	}
 	l.touch(platform, now)
@@ -362,10 +369,11 @@ func (c *createMembership) decide(l *ledger) error {
 func (e *Engine) getMember(ctx context.Context, ref MemberRef) (*Member, error) {
 	b := &Batch{}
 	b.Members.Want(ref)
+	b.Accounts.Want(ref.TenantID)
 	if err := e.view(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
 		return nil, err
 	}
-	if m := b.Members.Get(ref); m != nil {
+	if m := b.Members.Get(ref); m != nil && !b.Accounts.Get(ref.TenantID).gone() {
 		return m, nil
 	}
 	return nil, notFound("member")
@@ -542,7 +550,7 @@ func (e *Engine) viewTenant(ctx context.Context, id TenantID, read func(Reader, 
 			return err
 		}
 		a := b.Accounts.Get(id)
-		if a == nil || id == PlatformID {
+		if a.gone() || id == PlatformID {
 			return notFound("tenant")
 		}
 		return read(r, a)

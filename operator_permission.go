@@ -11,6 +11,7 @@ const (
 	PermUserManage     Permission = "user:manage"
 	PermOperatorRead   Permission = "operator:read"
 	PermOperatorManage Permission = "operator:manage" // make and revoke operator keys
+	PermTenantPurge    Permission = "tenant:purge"    // remove an archived tenant with all its rows
 	PermAuditPrune     Permission = "audit:prune"     // take the oldest rows of an audit away, up to a checkpoint
 )
 
@@ -18,7 +19,7 @@ const (
 // behind those of permissionList.
 var operatorPermissionList = [...]Permission{
 	PermTenantManage, PermPlanManage, PermUserRead, PermUserManage, PermOperatorRead, PermOperatorManage,
-	PermAuditPrune,
+	PermAuditPrune, PermTenantPurge,
 }
 
 // operatorPatterns has all that may stand in the list of an operator key.

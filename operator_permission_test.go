@@ -43,7 +43,7 @@ func TestPermissionsOfOperatorsOnly(t *testing.T) {
 		}
 	}
 	for list, want := range map[string][]Permission{
-		"tenant:*":   {PermTenantRead, PermTenantManage},
+		"tenant:*":   {PermTenantRead, PermTenantManage, PermTenantPurge},
 		"operator:*": {PermOperatorRead, PermOperatorManage},
 		"*":          OperatorPermissions(),
 	} {

@@ -108,7 +108,7 @@ func (e *Engine) enroll(ctx context.Context, actor *Actor, external string) erro
 			return err
 		}
 		m, a := b.Members.Get(member), b.Accounts.Get(actor.TenantID)
-		if m == nil || a == nil {
+		if m == nil || a.gone() {
 			return notFound("tenant")
 		}
 		actor.Role, actor.status, actor.statusSince = m.Role, a.Status, a.Since

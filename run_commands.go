@@ -472,7 +472,7 @@ func (e *Engine) readRun(ctx context.Context, ref RunRef) (*Run, error) {
 			return err
 		}
 		a, run := b.Accounts.Get(ref.TenantID), b.Runs.Get(ref)
-		if a == nil || run == nil {
+		if a.gone() || run == nil {
 			return notFound("run")
 		}
 		run.CancelRequested = a.stops(run)

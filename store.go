@@ -124,6 +124,11 @@ type Tx interface {
 	// Commit.
 	Save(ctx context.Context, b *Batch) error
 
+	// Purge removes at most limit rows of a tenant, at once and of whatever kind, but for those of Accounts, Profiles, Members,
+	// Keys, Directory and Chores. It returns how many it removed, and whether there may be more. Rows that are counted off the
+	// path of transactions go, too, and what Invalid has left once the account is gone.
+	Purge(ctx context.Context, tenant TenantID, limit int) (removed int64, more bool, err error)
+
 	// Commit makes the changes durable. When it has returned nil, no failure of the machine undoes them.
 	Commit(ctx context.Context, id BatchID) error
 

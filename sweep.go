@@ -63,7 +63,12 @@ func (e *Engine) chore(ctx context.Context, c *Chore) error {
 	switch c.Kind {
 	case ChoreTrim:
 		_, err := e.trim(ctx, c.TenantID)
+		if CodeOf(err) == CodeNotFound {
+			return nil // it goes whole
+		}
 		return err
+	case ChorePurge:
+		return e.sweepPurge(ctx, c)
 	default:
 		return nil // a newer server's
 	}

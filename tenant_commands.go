@@ -496,7 +496,7 @@ func (e *Engine) readTenant(ctx context.Context, r Reader, id TenantID) (*Tenant
 		return nil, err
 	}
 	a, p := b.Accounts.Get(id), b.Profiles.Get(id)
-	if a == nil || p == nil {
+	if a.gone() || p == nil {
 		return nil, notFound("tenant")
 	}
 	plan, err := e.planOf(ctx, r, a)

@@ -134,3 +134,10 @@ func (c *Client) transition(ctx context.Context, tenant, step, why string) (*ren
 		method: http.MethodPost, path: []string{"v1", "tenants", tenant, step}, body: reason{why},
 	})
 }
+
+// PurgeTenant removes an archived tenant with all its rows. From the first call on nobody finds it; the server goes on with
+// the rest by itself. Calling again, by id, tells how far it is, and that there is nothing left by rentroll.CodeNotFound. It
+// needs an operator key with tenant:purge.
+func (c *Client) PurgeTenant(ctx context.Context, tenant string) (*rentroll.Purging, error) {
+	return send[rentroll.Purging](ctx, c, &request{method: http.MethodDelete, path: []string{"v1", "tenants", tenant}, repeat: true})
+}

@@ -51,7 +51,7 @@ func TestRoles(t *testing.T) {
 			user := w.enlist("caller", role)
 			perRoute(t, func(r route, s sample) {
 				if !r.forUsers() || !may(role, r.needs) {
-					s.at = strings.NewReplacer("{spare}", "acme", "{suspended}", "acme", "{terminated}", "acme").Replace(s.at)
+					s.at = strings.NewReplacer("{spare}", "acme", "{suspended}", "acme", "{terminated}", "acme", "{archived}", "acme").Replace(s.at)
 					w.unchanged(func() { w.send(asUser(f.ask(s, ""), user)).refused(rentroll.CodeForbidden) })
 					return
 				}

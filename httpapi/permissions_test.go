@@ -54,7 +54,7 @@ func TestPermissionsOfAPIKeys(t *testing.T) {
 	})
 	perRoute(t, func(r route, s sample) {
 		if r.operatorsOnly() {
-			s.at = strings.NewReplacer("{spare}", "acme", "{suspended}", "acme", "{terminated}", "acme").Replace(s.at)
+			s.at = strings.NewReplacer("{spare}", "acme", "{suspended}", "acme", "{terminated}", "acme", "{archived}", "acme").Replace(s.at)
 			w.unchanged(func() { w.send(f.ask(s, w.key)).refused(rentroll.CodeForbidden) })
 			return
 		}

@@ -59,6 +59,11 @@ func (s *server) tenantRoutes() {
 		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Archive))
 
+	add(s, route{
+		at: "DELETE /v1/tenants/{tenant}", id: "purgeTenant", does: "Remove an archived tenant with all its rows", more: aboutPurge,
+		needs: rentroll.PermTenantPurge, status: http.StatusAccepted, codes: codes{rentroll.CodeInvalidTransition},
+	}, purgeTenant)
+
 	add(s, route{at: "GET /v1/plans", id: "listPlans", does: "List all plans, by name", needs: rentroll.PermPlanRead}, listPlans)
 	add(s, route{
 		at: "PUT /v1/plans/{name}", id: "putPlan", does: "Make a plan, or replace it whole", more: aboutPutPlan,

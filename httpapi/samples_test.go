@@ -29,6 +29,7 @@ var samples = []sample{
 	{id: "resumeTenant", at: "POST /v1/tenants/{suspended}/resume", status: 200, alone: true, body: `{"reason":"paid"}`},
 	{id: "terminateTenant", at: "POST /v1/tenants/{suspended}/terminate", status: 200, alone: true, body: `{"reason":"gone"}`},
 	{id: "archiveTenant", at: "POST /v1/tenants/{terminated}/archive", status: 200, alone: true, body: `{"reason":"gone"}`},
+	{id: "purgeTenant", at: "DELETE /v1/tenants/{archived}", status: 202, alone: true},
 	{id: "listPlans", at: "GET /v1/plans", status: 200},
 	{id: "putPlan", at: "PUT /v1/plans/custom", status: 200, body: `{"name":"custom","limits":{"workers":4,"runs_per_day":{"limit":null,"mode":"soft"}},"retired":true}`},
 	{id: "deletePlan", at: "DELETE /v1/plans/custom", status: 204, alone: true},
@@ -123,14 +124,16 @@ func (w *world) furnish() fixture {
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":2}}`).expect(201)
 	w.operator("PUT", "/v1/tenants/acme/meters/pages", `{"unit":"pages"}`).expect(200)
 	w.operator("PUT", "/v1/meters/seats", `{"aggregation":"max"}`).expect(200)
-	for _, slug := range []string{"spare", "suspended", "terminated"} {
+	for _, slug := range []string{"spare", "suspended", "terminated", "archived"} {
 		w.operator("POST", "/v1/tenants", `{"name":"x","slug":"`+slug+`"}`).expect(201)
 	}
 	w.operator("POST", "/v1/tenants/suspended/suspend", nil).expect(200)
 	w.operator("POST", "/v1/tenants/terminated/terminate", nil).expect(200)
+	w.operator("POST", "/v1/tenants/archived/terminate", nil).expect(200)
+	w.operator("POST", "/v1/tenants/archived/archive", nil).expect(200)
 	return fixture{strings.NewReplacer(
 		"{tenant}", "acme", "{user}", user, "{key}", key, "{own}", w.keyID, "{secret}", secret, "{run}", run, "{ended}", ended, "{operator}", operator,
-		"{spare}", "spare", "{suspended}", "suspended", "{terminated}", "terminated",
+		"{spare}", "spare", "{suspended}", "suspended", "{terminated}", "terminated", "{archived}", "archived",
 	)}
 }
 

@@ -30,8 +30,8 @@ func TestRouter(t *testing.T) {
 	}
 	for _, c := range []struct{ method, path, allow string }{
 		{"PUT", "/v1/tenants", "GET, HEAD, POST"},
-		{"DELETE", "/v1/tenants/acme", "GET, HEAD, PATCH"},
-		{"POST", "/v1/tenants/acme", "GET, HEAD, PATCH"},
+		{"PUT", "/v1/tenants/acme", "DELETE, GET, HEAD, PATCH"},
+		{"POST", "/v1/tenants/acme", "DELETE, GET, HEAD, PATCH"},
 		{"OPTIONS", "/v1/tenants/acme/runs", "GET, HEAD, POST"},
 		{"GET", "/v1/tenants/acme/suspend", "POST"},
 		{"BREW", "/v1/plans/x", "DELETE, PUT"},

@@ -89,6 +89,10 @@ func putTenantPlan(c *call, _ *ofTenant, b *putTenantPlanBody) (*rentroll.Update
 	return result, nil
 }
 
+func purgeTenant(c *call, _ *ofTenant, _ *none) (*rentroll.Purging, error) {
+	return c.engine.Purge(c, c.tenant)
+}
+
 type reasonBody struct {
 	Reason string `json:"reason,omitempty" maxLength:"500" example:"Invoice 1042 is unpaid" doc:"Shown to operators and kept in the audit"`
 }

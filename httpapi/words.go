@@ -31,6 +31,7 @@ const (
 	aboutTenantPlan = "What is then above a limit stays and is listed in `over_limit`; only new use is denied. Once answered, nothing beyond the new limits is admitted. The ETag is the tenant's."
 	aboutSuspend    = "Admissions, new keys and verifications stop at once; open runs are asked to stop through `cancel_requested`. The tenant's keys may still read, heartbeat, complete and cancel runs and write usage."
 	aboutTerminate  = "As suspending, but for good: the tenant's keys may only complete runs, for 24 hours."
+	aboutPurge      = "From the first call on nobody finds the tenant and its slug is free; its rows go in small steps, of which a call does some. Whoever asks again, by id, learns how far it is; it goes on in any case. When all is gone it is 404. The platform's audit keeps when it was, by whom, and where the tenant's audit ended. There is no way back: export before."
 	aboutPutPlan    = "The new limits hold on this server at once and on every other within a second. 201 where the plan is new. `If-None-Match: *` makes a plan only where there is none of this name."
 	aboutMembers    = "Operators name the user by `user_id`, or by `external_id` or `email`; an API key by one of the latter two."
 	aboutSecrets    = "`secret` is shown in this one answer and stored nowhere. Whoever makes a key must have every permission of it and no tighter restriction. The ETag is the key's."

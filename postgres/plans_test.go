@@ -32,21 +32,23 @@ var (
 
 	// indexes are the indexes by which statements find their rows, where it is not the primary key.
 	indexes = map[string]string{
-		"userByEmail":       "users_email",
-		"listUsersByEmail":  "users_email",
-		"listMembers":       "members_id",
-		"membershipsOfUser": "members_user",
-		"keysByHash":        "api_keys_hash",
-		"findHash":          "api_keys_hash",
-		"listActiveKeys":    "api_keys_active",
-		"overdueKeys":       "api_keys_expiring",
-		"countExpiredKeys":  "api_keys_expiring",
-		"listExpiring":      "api_keys_expiring",
-		"listAllExpiring":   "api_keys_expiry",
-		"overdueRuns":       "runs_open",
-		"countOverdueRuns":  "runs_open",
-		"expiredSessions":   "sessions_expired",
-		"sumHeld":           "runs_open",
+		"userByEmail":        "users_email",
+		"listUsersByEmail":   "users_email",
+		"listMembers":        "members_id",
+		"membershipsOfUser":  "members_user",
+		"keysByHash":         "api_keys_hash",
+		"findHash":           "api_keys_hash",
+		"listActiveKeys":     "api_keys_active",
+		"overdueKeys":        "api_keys_expiring",
+		"countExpiredKeys":   "api_keys_expiring",
+		"listExpiring":       "api_keys_expiring",
+		"listAllExpiring":    "api_keys_expiry",
+		"overdueRuns":        "runs_open",
+		"countOverdueRuns":   "runs_open",
+		"expiredSessions":    "sessions_expired",
+		"sumHeld":            "runs_open",
+		"sessions.purge":     "sessions_tenant",
+		"sessions.purgeRest": "sessions_tenant",
 	}
 )
 

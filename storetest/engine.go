@@ -40,6 +40,7 @@ func engineTests() []test {
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
 		{"MembersActAsTheyAre", engineMembersAct},
+		{"Purges", enginePurges},
 		{"CorrectsUsage", engineCorrects},
 	}
 }

@@ -105,6 +105,12 @@ func TestAuditCommands(t *testing.T) {
 		a.run(1, wrong.want, wrong.line)
 	}
 	a.prune()
+	a.run(2, "give --yes", "tenant purge other")
+	a.run(1, "invalid_transition", "tenant purge other --yes")
+	a.run(0, "", "tenant terminate other")
+	a.run(0, "", "tenant archive other")
+	a.run(0, "other is gone", "tenant purge other --yes")
+	a.run(1, "not_found", "tenant purge other --yes")
 	p.stop()
 	a.env = nil // an export needs no server and no key
 	a.offline(export)

@@ -34,6 +34,7 @@ func Statements() map[string]*Stmt {
 		"forgetActivity": forgetActivity, "listActivity": listActivity, "latestDenials": latestDenials, "listWaiting": listWaiting,
 		"trimAudit": trimAudit, "listChores": listChores,
 	}
+	maps.Copy(all, purgeStatements())
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
