@@ -220,8 +220,7 @@ func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) {
 	a.spend(e.Amount, e.Time)
 	if use != nil && !e.Time.Before(a.Month.Start) {
 		next := *use
-		next.TokensUsed = plus(next.usedIn(a.Month.Start), e.Amount)
-		next.MonthStart = a.Month.Start
+		next.spend(a.Month, e.Amount, e.Time)
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
 }

@@ -41,7 +41,7 @@ func (t *tenant) clone() *tenant {
 	for i, k := range c.keys {
 		c.keys[i] = copied(k)
 	}
-	c.increments, c.events, c.audit = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit)
+	c.increments, c.events, c.audit, c.spent = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit), slices.Clip(t.spent)
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
 	c.members, c.workers = maps.Clone(t.members), maps.Clone(t.workers)
 	for ref, m := range c.members {

@@ -63,6 +63,7 @@ type tenant struct {
 	runs       []*run
 	increments []time.Time // runs counted by IncrementUsage
 	events     []event
+	spent      []spending
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked

@@ -21,10 +21,6 @@ type event struct {
 	Time   time.Time
 	Worker string
 	Key    Ref
-
-	// KeyTime is when it counts against the key's own limit: at its time, or, where that lies behind the end of the
-	// tenant's month, at its arrival. (The tenant's month counts it in the next.)
-	KeyTime time.Time
 }
 
 // marked is an event that is known by its id.
@@ -36,11 +32,7 @@ type marked struct {
 }
 
 // used keeps an event.
-func (t *tenant) used(e event, now time.Time) event {
-	e.KeyTime = e.Time
-	if !e.Time.Before(t.monthAt(now).End) {
-		e.KeyTime = now
-	}
+func (t *tenant) used(e event) event {
 	t.events = append(t.events, e)
 	return e
 }
@@ -181,7 +173,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	}
 	t.changed(now)
 	t.units[e.Meter] = unit
-	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key}, now)
+	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key})
 	if id != "" {
 		t.marks[id] = text(e)
 		t.marked[id] = marked{event: used, left: e.Amount}
@@ -252,9 +244,9 @@ func (w *World) IncrementUsage(by Ref, now time.Time, p IncrementUsage) *Refusal
 	}
 	t.changed(now)
 	t.increments = append(t.increments, now)
-	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Key: by}, now)
+	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Key: by})
 	if p.Tokens > 0 {
-		t.used(event{Meter: tokensUsed, Amount: p.Tokens, Time: now, Key: by}, now)
+		t.used(event{Meter: tokensUsed, Amount: p.Tokens, Time: now, Key: by})
 	}
 	w.remember(scope, p, true)
 	return nil

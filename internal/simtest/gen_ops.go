@@ -18,7 +18,7 @@ func (g *generator) operation() op {
 		{13, g.completion},
 		{15, g.onRun},
 		{6, g.retry},
-		{16, g.usage},
+		{20, g.usage},
 		{4, g.increment},
 		{4, g.sums},
 		{6, g.newKey},
@@ -262,7 +262,7 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 // correction takes something back of an event that mostly exists, mostly not too much.
 func (g *generator) correction(id model.Ref) model.UsageEvent {
 	e := model.UsageEvent{
-		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(20)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
+		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(8)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
 	}
 	if id != nowhere {
 		if known := pick(g, g.world.Marked(id)); known.EventID != "" && g.chance(85) {
@@ -272,7 +272,7 @@ func (g *generator) correction(id model.Ref) model.UsageEvent {
 			}
 		}
 	}
-	switch g.IntN(20) {
+	switch g.IntN(12) {
 	case 0:
 		e.Amount = -1_000_000
 	case 1:
