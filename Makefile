@@ -97,3 +97,7 @@ $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION), once (one to two minutes)"
 	GOBIN='$(CURDIR)/.tools/bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .tools/bin/golangci-lint $@
+
+.PHONY: assets
+assets: ## Fetch what the console serves of others' work, at the versions of its lock file
+	cd console && npm ci --ignore-scripts --no-audit --no-fund && node assets.mjs

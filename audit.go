@@ -92,6 +92,18 @@ func (e *Engine) viewAudit(ctx context.Context, account TenantID, read func(Read
 	})
 }
 
+// viewChain is viewAudit with the checkpoint of the audit, nil where there is none.
+func (e *Engine) viewChain(ctx context.Context, account TenantID, read func(Reader, *Account, *AuditCheckpoint) error) error {
+	return e.viewAudit(ctx, account, func(r Reader, a *Account) error {
+		b := &Batch{}
+		b.Checkpoints.Want(account)
+		if err := r.Load(ctx, b); err != nil {
+			return err
+		}
+		return read(r, a, b.Checkpoints.Get(account))
+	})
+}
+
 // public shows rows as callers know them: the platform has no id.
 func public(rows []*AuditRow) []*AuditRow {
 	for _, row := range rows {

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,41 +25,18 @@ type AuditHead struct {
 // Statement returns the text that is signed. It says no more than the fields do, in lines that another program can write,
 // too.
 func (h *AuditHead) Statement() []byte {
-	whose := "platform"
-	if !h.TenantID.IsZero() && h.TenantID != PlatformID {
-		whose = h.TenantID.String()
-	}
-	return fmt.Appendf(nil, "rentroll audit head v1\n%s\n%d\n%s\n%s\n", whose, h.Sequence, h.Hash, h.At.UTC().Format(time.RFC3339Nano))
+	return fmt.Appendf(nil, "rentroll audit head v1\n%s\n%d\n%s\n%s\n", auditName(h.TenantID), h.Sequence, h.Hash, h.At.UTC().Format(time.RFC3339Nano))
 }
 
 // sign signs the head with an Ed25519 key.
-func (h *AuditHead) sign(key crypto.Signer) error {
-	signature, err := key.Sign(nil, h.Statement(), crypto.Hash(0))
-	if err != nil {
-		return fmt.Errorf("rentroll: signing the audit's head: %w", err)
-	}
-	id, err := AuditKeyID(key.Public())
-	h.KeyID, h.Signature = NullString(id), NullString(base64.StdEncoding.EncodeToString(signature))
+func (h *AuditHead) sign(key crypto.Signer) (err error) {
+	h.KeyID, h.Signature, err = signStatement(h.Statement(), key)
 	return err
 }
 
 // Verify returns an error unless the head was signed by the private half of the key.
 func (h *AuditHead) Verify(key ed25519.PublicKey) error {
-	if h.Signature == "" {
-		return errors.New("the head is not signed")
-	}
-	id, err := AuditKeyID(key)
-	if err != nil {
-		return err
-	}
-	if string(h.KeyID) != id {
-		return fmt.Errorf("the head was signed by the key %s, and this is %s", h.KeyID, id)
-	}
-	signature, err := base64.StdEncoding.Strict().DecodeString(string(h.Signature))
-	if err != nil || !ed25519.Verify(key, h.Statement(), signature) {
-		return errors.New("the signature of the head is wrong")
-	}
-	return nil
+	return verifyStatement("head", h.Statement(), h.KeyID, h.Signature, key)
 }
 
 // publicKeyInfo begins the SubjectPublicKeyInfo (RFC 8410) of every Ed25519 key; the key itself ends it.

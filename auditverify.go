@@ -1,6 +1,9 @@
 package rentroll
 
-import "fmt"
+import (
+	"crypto/ed25519"
+	"fmt"
+)
 
 // AuditFault says in what way a chain of audit rows does not hold.
 type AuditFault string
@@ -14,6 +17,9 @@ const (
 	AuditTruncated    AuditFault = "truncated"     // the end is missing
 	AuditHeadMismatch AuditFault = "head_mismatch" // the last row is not the one that the account remembers
 	AuditHeadReplaced AuditFault = "head_replaced" // the row of a signed head is not the one that was signed
+
+	AuditCheckpointForged  AuditFault = "checkpoint_forged"  // the signature of the checkpoint is wrong
+	AuditCheckpointUnknown AuditFault = "checkpoint_unknown" // no row says that those up to the checkpoint were pruned
 )
 
 // AuditBreak is the first place where a chain does not hold.
@@ -29,6 +35,15 @@ type AuditBreak struct {
 type AuditCheck struct {
 	Signed *AuditHead // a head that the chain must contain; nil for none. Its signature is the caller's to verify.
 
+	// Checkpoint is behind what the chain begins, where its oldest rows were pruned; nil for the first row. It must not be
+	// changed after the first Add.
+	Checkpoint *AuditCheckpoint
+
+	// Key is the key whose signature of the checkpoint is verified. nil for none: whether the checkpoint is the one that was
+	// signed is then the caller's to verify.
+	Key ed25519.PublicKey
+
+	begun  bool
 	state  auditState
 	broken *AuditBreak
 	behind []*AuditRow // the first row that does not fit, and some after it, by which to say what happened
@@ -43,6 +58,58 @@ type auditState struct {
 	before      AuditHash // of the row before it
 	chainedFrom int64     // the sequence of the first chained row; 0 for none yet
 	erased      int64     // rows without their personal data
+	pruned      int64     // the sequence of the checkpoint, 0 for none
+	attested    bool      // a row says that those up to the checkpoint were pruned
+}
+
+// begin begins behind the checkpoint.
+func (c *AuditCheck) begin() {
+	if c.begun {
+		return
+	}
+	c.begun = true
+	p := c.Checkpoint
+	if p == nil {
+		return
+	}
+	c.state = auditState{last: p.Sequence, hash: p.Hash, chainedFrom: p.ChainedFrom, pruned: p.Sequence}
+	switch {
+	case p.Sequence < 1:
+		c.failf(p.Sequence, AuditCheckpointUnknown, "a checkpoint says that no row was pruned")
+	case c.signature() == CheckpointForged:
+		c.failf(p.Sequence, AuditCheckpointForged, "the signature of the checkpoint is wrong")
+	case c.Signed != nil && c.Signed.Sequence == p.Sequence && c.Signed.Hash != p.Hash:
+		c.failf(p.Sequence, AuditHeadReplaced, "the row before which all were pruned is another one than that of the signed head")
+	}
+}
+
+// CheckpointSignature says what is known of the signature of a checkpoint.
+type CheckpointSignature string
+
+// What is known of it.
+const (
+	CheckpointSigned     CheckpointSignature = "valid"
+	CheckpointUnsigned   CheckpointSignature = "unsigned"
+	CheckpointUnverified CheckpointSignature = "unverified" // it was signed by another key than the one at hand
+	CheckpointForged     CheckpointSignature = "wrong"
+)
+
+// signature verifies the signature of the checkpoint, as far as there is a key for it; "" where there is no checkpoint.
+func (c *AuditCheck) signature() CheckpointSignature {
+	switch p := c.Checkpoint; {
+	case p == nil:
+		return ""
+	case p.Signature == "" && p.KeyID == "":
+		return CheckpointUnsigned
+	default:
+		if id, err := AuditKeyID(c.Key); err != nil || id != string(p.KeyID) {
+			return CheckpointUnverified
+		}
+		if p.Verify(c.Key) != nil {
+			return CheckpointForged
+		}
+		return CheckpointSigned
+	}
 }
 
 // auditLookahead is how many rows behind a break are looked at.
@@ -50,6 +117,7 @@ const auditLookahead = 256
 
 // Add takes the next row. It returns false once it needs no more of them.
 func (c *AuditCheck) Add(r *AuditRow) bool {
+	c.begin()
 	switch {
 	case c.done:
 		return false
@@ -59,6 +127,7 @@ func (c *AuditCheck) Add(r *AuditRow) bool {
 		return !c.done
 	}
 	c.state.take(r)
+	c.state.attested = c.state.attested || c.Checkpoint.saidBy(r)
 	if h := c.Signed; h != nil && h.Sequence == r.Sequence && h.Hash != r.Hash {
 		c.failf(r.Sequence, AuditHeadReplaced, "the row is another one than that of the signed head")
 	}
@@ -69,8 +138,8 @@ func (c *AuditCheck) failf(sequence int64, fault AuditFault, format string, args
 	c.broken, c.done = &AuditBreak{sequence, fault, fmt.Sprintf(format, args...)}, true
 }
 
-// Rows returns how many rows held, from the first on.
-func (c *AuditCheck) Rows() int64 { return c.state.last }
+// Rows returns how many rows held, from the first on, or from the checkpoint.
+func (c *AuditCheck) Rows() int64 { return c.state.last - c.state.pruned }
 
 // ChainedFrom returns the sequence of the first chained row, 0 for none yet. Nothing is known of the rows before it but
 // that none is missing.
@@ -85,6 +154,7 @@ func (c *AuditCheck) Hash() AuditHash { return c.state.hash }
 // End is told that there are no more rows and where the account, or the head that ends an export, says that the chain
 // ends; nil where nothing says it. It returns the first place where the chain does not hold, nil where it holds.
 func (c *AuditCheck) End(head *AuditHead) *AuditBreak {
+	c.begin()
 	c.done, c.ended = true, true
 	switch {
 	case c.broken != nil:
@@ -96,6 +166,8 @@ func (c *AuditCheck) End(head *AuditHead) *AuditBreak {
 		c.failf(head.Sequence+1, AuditInserted, "the account has written %d rows, and there are more", head.Sequence)
 	case head != nil && c.state.hash != head.Hash:
 		c.failf(head.Sequence, AuditHeadMismatch, "the last row has another hash than the account remembers")
+	case head != nil && c.Checkpoint != nil && !c.state.attested:
+		c.failf(c.Checkpoint.Sequence, AuditCheckpointUnknown, "no row says that the rows up to %d were pruned, or it says so otherwise", c.Checkpoint.Sequence)
 	}
 	if c.broken == nil && c.Signed != nil && c.state.last < c.Signed.Sequence {
 		c.failf(c.state.last+1, AuditTruncated, "the rows end with %d, and the signed head is of row %d", c.state.last, c.Signed.Sequence)

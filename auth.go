@@ -48,23 +48,32 @@ func (e *Engine) authenticate(ctx context.Context, secret string, from netip.Add
 		return Actor{}, errUnauthenticated
 	}
 	now := k.clock(e.now())
-	if k.key.at(now).Status != KeyActive || k.status.deadAt(k.since, now) || !k.key.allowsIP(from) {
-		return Actor{}, errUnauthenticated
-	}
-	if k.unreadable {
-		return Actor{}, errorf(CodeInternal, "the API key holds permissions that this program does not know")
+	actor, err := e.admitKey(k, now, from)
+	if err != nil {
+		return Actor{}, err
 	}
 	e.core.stats.touch(k, now)
-	actor := Actor{
-		Kind: ActorAPIKey, TenantID: k.tenant, APIKeyID: k.key.ID, Permissions: k.permissions,
-		key: k.key, status: k.status, statusSince: k.since,
-	}
 	limits, refused := e.core.rates(k, now)
 	if refused {
 		return Actor{RateLimits: limits}, errRateLimited(limits)
 	}
 	actor.RateLimits = limits
 	return actor, nil
+}
+
+// admitKey returns whom an API key lets in.
+func (e *Engine) admitKey(k *cachedKey, now time.Time, from netip.Addr) (Actor, error) {
+	now = k.clock(now)
+	if k.key == nil || k.key.at(now).Status != KeyActive || k.status.deadAt(k.since, now) || !k.key.allowsIP(from) {
+		return Actor{}, errUnauthenticated
+	}
+	if k.unreadable {
+		return Actor{}, errorf(CodeInternal, "the API key holds permissions that this program does not know")
+	}
+	return Actor{
+		Kind: ActorAPIKey, TenantID: k.tenant, APIKeyID: k.key.ID, Permissions: k.permissions,
+		key: k.key, status: k.status, statusSince: k.since,
+	}, nil
 }
 
 // deadAt reports whether the keys of a tenant that has had a status since then are good for nothing any more.

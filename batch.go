@@ -1,6 +1,7 @@
 package rentroll
 
 import (
+	"encoding/json"
 	"iter"
 	"time"
 )
@@ -108,15 +109,21 @@ type Batch struct {
 	Marks     Rowset[MarkRef, UsageMark]
 	Events    Rowset[UsageRef, UsageEvent] // to be looked at; new ones are in Usage
 	Once      Rowset[OnceRef, OnceRecord]
+	Sessions  Rowset[[32]byte, Session] // by the SHA-256 of their tokens
+
+	Checkpoints Rowset[TenantID, AuditCheckpoint] // of pruned audits; the platform's, too
+	Chores      Rowset[ChoreRef, Chore]
 
 	// Questions whose answers are several rows. A nil value asks; the store puts the answer in its place. The rows of
-	// the answers are in Runs, Keys, Members and Operators as well.
+	// the answers are in Runs, Keys, Members, Operators and Sessions as well.
 	OverdueRuns  map[TenantID]*OverdueRuns
 	OverdueKeys  map[TenantID]*OverdueKeys
 	Memberships  map[UserID]*int    // all memberships of a user; the answer is how many there are
 	PlanInUse    map[string]*bool   // whether any tenant is on the plan
 	OperatorKeys map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
 	KeyHashes    map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
+
+	ExpiredSessions map[time.Time]*[][32]byte // the first MaxOverdue sessions that have expired at a time, earliest first
 
 	// Rows that are only ever added.
 	Payloads []*Payload
@@ -125,11 +132,41 @@ type Batch struct {
 	Periods  []*PastPeriod
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
 
+	// Trim is audit rows that are to go.
+	Trim []AuditRange
+
 	// Invalid are the tenants of which others must forget what they keep in memory, each named once.
 	Invalid []TenantID
 
 	// Now is the latest now of the accounts that are claimed; overdue means before or at it.
 	Now time.Time
+}
+
+// ChoreKind says what is to be done.
+type ChoreKind string
+
+// The kinds of chore.
+const (
+	ChoreTrim ChoreKind = "audit.trim" // remove audit rows that were pruned
+)
+
+// ChoreRef names something that was begun in a tenant, or for the platform.
+type ChoreRef struct {
+	TenantID TenantID
+	Kind     ChoreKind
+}
+
+// Chore is something that was begun and takes more than one transaction. Whichever server sweeps the tenant goes on with it.
+type Chore struct {
+	ChoreRef
+	BeganAt time.Time
+	Detail  json.RawMessage // what is to be known of it; nil for nothing
+}
+
+// AuditRange is the audit rows of an account with a sequence above After, up to and with To.
+type AuditRange struct {
+	TenantID  TenantID
+	After, To int64
 }
 
 // PastPeriod is a month of a tenant that has ended, kept for its statement.
@@ -142,16 +179,17 @@ type PastPeriod struct {
 func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
-		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() ||
-		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes)
+		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
+		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
+		b.Sessions.unloaded() || asks(b.ExpiredSessions)
 }
 
 // Changed reports whether there is anything to write.
 func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
-		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() ||
-		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid) > 0
+		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
+		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid)+len(b.Trim) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

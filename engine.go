@@ -40,6 +40,7 @@ type core struct {
 	stats    statistics
 	metrics  metrics
 
+	standings   standings
 	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
 
 	random     sync.Mutex // guards opts.Random
@@ -107,6 +108,7 @@ func (e *Engine) Close() error {
 	e.core.closed.Do(func() {
 		close(e.core.stop)
 		e.core.keys.close()
+		e.core.standings.close()
 		e.core.background.Wait()
 		for _, l := range e.core.lanes {
 			l.queue.close()
@@ -123,6 +125,16 @@ func (e *Engine) Close() error {
 		err = e.core.store.Close()
 	})
 	return err
+}
+
+// stopping reports whether the engine is being closed.
+func (c *core) stopping() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // Ping reports whether the store answers.

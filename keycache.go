@@ -400,6 +400,22 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 	return k, false, err
 }
 
+// keyByHash returns what there is to know of a tenant's key by the SHA-256 of its secret, as keyOf does by the secret.
+func (e *Engine) keyByHash(ctx context.Context, h KeyHash) (*cachedKey, error) {
+	cache := e.core.keys
+	kept, sure := cache.kept(h.Hash)
+	if sure {
+		e.core.metrics.keyHits.Add(1)
+		return kept, nil
+	}
+	k, err := cache.lookUp(ctx, h)
+	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
+		e.core.metrics.keyStale.Add(1)
+		return kept, nil
+	}
+	return k, err
+}
+
 // operatorKeyOf returns an operator key, from memory or the store; nil where there is none.
 func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey, error) {
 	cache := e.core.keys

@@ -33,6 +33,9 @@ func (c *call) wants(b *Batch) {
 	if h := c.cmd.head(); h.once != nil {
 		b.Once.Want(h.once.ref)
 	}
+	if by := c.cmd.head().by; by.Kind == ActorUser {
+		b.Members.Want(MemberRef{by.TenantID, by.UserID})
+	}
 	c.cmd.wants(b)
 }
 

@@ -63,6 +63,9 @@ func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Tim
 // run decides one command, once only where it has an idempotency key.
 func (l *ledger) run(c command) error {
 	h := c.head()
+	if err := l.stillMember(h.by); err != nil {
+		return err
+	}
 	if h.once == nil {
 		return c.decide(l)
 	}

@@ -11,12 +11,14 @@ const (
 	PermUserManage     Permission = "user:manage"
 	PermOperatorRead   Permission = "operator:read"
 	PermOperatorManage Permission = "operator:manage" // make and revoke operator keys
+	PermAuditPrune     Permission = "audit:prune"     // take the oldest rows of an audit away, up to a checkpoint
 )
 
 // operatorPermissionList has the permissions that API keys can't have. Its order is that of the bits of a PermissionSet
 // behind those of permissionList.
 var operatorPermissionList = [...]Permission{
 	PermTenantManage, PermPlanManage, PermUserRead, PermUserManage, PermOperatorRead, PermOperatorManage,
+	PermAuditPrune,
 }
 
 // operatorPatterns has all that may stand in the list of an operator key.

@@ -33,13 +33,18 @@ func cursorScope(parts ...string) string {
 	return b.String()
 }
 
+// pageSize returns how many rows a page has.
+func pageSize(p Page, bad *problems) int {
+	bad.between("limit", int64(p.Limit), 0, MaxPageSize)
+	if p.Limit == 0 {
+		return DefaultPageSize
+	}
+	return p.Limit
+}
+
 // pageOf returns how many rows to read, one more than asked for, and the id after which to go on.
 func pageOf[I ~[16]byte](p Page, scope string, bad *problems) (limit int, after I) {
-	bad.between("limit", int64(p.Limit), 0, MaxPageSize)
-	limit = p.Limit
-	if limit == 0 {
-		limit = DefaultPageSize
-	}
+	limit = pageSize(p, bad)
 	if p.Cursor != "" {
 		position, ok := decodeCursor(scope, p.Cursor)
 		if !ok || len(position) != len(after) {

@@ -58,7 +58,8 @@ func parseUserRef(ref string) (id UserID, external string, err error) {
 // caller may not do. Only operators and the program itself act for users.
 //
 // A user who is not a member of the tenant finds it as one that does not exist, and so does a user who does not exist.
-// The membership is read now and the handle is good for one call: ask again for the next. Without a tenant, the zero
+// The membership is read now and the handle is good for one call: ask again for the next. A change is decided on the
+// membership as it is then: a user who has left or been lowered meanwhile is refused. Without a tenant, the zero
 // TenantID, the handle is good for what every role may do and concerns no tenant, which is to read the plans.
 func (e *Engine) ForUser(ctx context.Context, tenant TenantID, user string) (*Engine, error) {
 	if !e.actor.privileged() {
@@ -113,6 +114,22 @@ func (e *Engine) enroll(ctx context.Context, actor *Actor, external string) erro
 		actor.Role, actor.status, actor.statusSince = m.Role, a.Status, a.Since
 		return nil
 	})
+}
+
+// stillMember refuses a user whose role has been taken or lowered since it was read: what changes something is decided on the
+// membership as it is under the lock. Whoever was given a higher role meanwhile acts with the one that was read.
+func (l *ledger) stillMember(by Actor) error {
+	if by.Kind != ActorUser {
+		return nil
+	}
+	switch m := l.Members.Get(MemberRef{by.TenantID, by.UserID}); {
+	case m == nil:
+		return notFound("tenant")
+	case m.Role.rank() > by.Role.rank():
+		return errorf(CodeForbidden, "the user's role was lowered to %s while this was asked for: ask again", m.Role)
+	default:
+		return nil
+	}
 }
 
 // mayRank checks that who stands in a tenant gives and takes no role above the own: users that of their membership, API

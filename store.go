@@ -143,6 +143,8 @@ type Reader interface {
 	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
 
 	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
+	// ListAccounts lists accounts behind after, by id.
+	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
 	ListPlans(ctx context.Context) ([]*Plan, error) // by name
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
@@ -153,7 +155,8 @@ type Reader interface {
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
 	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.
 	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
-	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error) // by name
+	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
+	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 
 	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each.

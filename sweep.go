@@ -31,7 +31,7 @@ func (e *Engine) sweepLoop() {
 	}
 }
 
-// sweep handles every tenant that has something overdue, once. One that fails, because its queue is full for instance,
+// sweep handles every tenant that has something overdue, once, and goes on with what somebody began. One that fails, because its queue is full for instance,
 // does not keep it from the others.
 func (e *Engine) sweep(ctx context.Context) error {
 	var after TenantID
@@ -42,14 +42,56 @@ func (e *Engine) sweep(ctx context.Context) error {
 			due, err = r.ListOverdue(ctx, e.now(), after, sweepPage)
 			return err
 		})
-		if err != nil || len(due) == 0 {
+		if err != nil {
 			return errors.Join(failed, err)
+		}
+		if len(due) == 0 {
+			return errors.Join(failed, e.sweepChores(ctx))
 		}
 		failed = errors.Join(failed, e.sweepAll(ctx, due))
 		if CodeOf(failed) == CodeUnavailable {
 			return failed
 		}
 		after = due[len(due)-1]
+	}
+}
+
+// chore goes on with something that was begun, by its kind, for as far as one step goes.
+func (e *Engine) chore(ctx context.Context, c *Chore) error {
+	switch c.Kind {
+	case ChoreTrim:
+		_, err := e.trim(ctx, c.TenantID)
+		return err
+	default:
+		return nil // a newer server's
+	}
+}
+
+// sweepChores goes on with what was begun and is this server's. A chore that fails does not keep it from the others.
+func (e *Engine) sweepChores(ctx context.Context) error {
+	var after ChoreRef
+	var failed error
+	for {
+		var list []*Chore
+		err := e.view(ctx, func(r Reader) (err error) {
+			list, err = r.ListChores(ctx, after, sweepPage)
+			return err
+		})
+		if err != nil || len(list) == 0 {
+			return errors.Join(failed, err)
+		}
+		for _, c := range list {
+			after = c.ChoreRef
+			if e.core.stopping() {
+				return failed
+			}
+			if e.core.cluster.mine(c.TenantID) {
+				failed = errors.Join(failed, e.chore(ctx, c))
+			}
+		}
+		if CodeOf(failed) == CodeUnavailable {
+			return failed
+		}
 	}
 }
 
@@ -62,12 +104,7 @@ func (e *Engine) sweepAll(ctx context.Context, due []TenantID) error {
 	turns := make(chan struct{}, sweepWidth)
 	var wait sync.WaitGroup
 	for i, id := range due {
-		select {
-		case <-e.core.stop:
-			continue
-		default:
-		}
-		if !e.core.cluster.mine(id) {
+		if e.core.stopping() || !e.core.cluster.mine(id) {
 			continue
 		}
 		turns <- struct{}{}

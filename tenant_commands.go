@@ -563,14 +563,7 @@ func (e *Engine) ListTenants(ctx context.Context, p ListTenantsParams) (*List[*T
 		return nil, err
 	}
 	var bad problems
-	switch p.Status {
-	case "", TenantActive, TenantSuspended, TenantTerminated, TenantArchived:
-	default:
-		bad.add("status", "must be active, suspended, terminated or archived")
-	}
-	bad.add("plan", checkText(p.Plan, 0, maxPlanName))
-	bad.add("q", checkText(p.Query, 0, 255))
-	f := TenantFilter{Status: p.Status, Plan: p.Plan, Search: searchText(p.Query)}
+	f := tenantFilter(p.Status, p.Plan, p.Query, &bad)
 	scope := cursorScope("tenants", string(p.Status), p.Plan, f.Search)
 	f.Limit, f.Before = pageOf[TenantID](p.Page, scope, &bad)
 	if err := bad.err(); err != nil {

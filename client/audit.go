@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -69,6 +70,19 @@ func (c *Client) VerifyAudit(ctx context.Context, tenant string, contains *rentr
 // key for it.
 func (c *Client) AuditHead(ctx context.Context, tenant string) (*rentroll.AuditHead, error) {
 	return get[rentroll.AuditHead](ctx, c, auditPath(tenant, "head")...)
+}
+
+// PruneAuditParams takes the oldest rows of an audit away.
+type PruneAuditParams struct {
+	Before   time.Time `json:"before"`             // rows that were written before it go; not in the future
+	Unsigned bool      `json:"unsigned,omitempty"` // do so although the server has no key to sign the checkpoint with
+	Cursor   string    `json:"cursor,omitempty"`   // NextCursor of the call before; "" to begin
+}
+
+// PruneAudit takes the oldest rows of a tenant's audit, or the platform's for "", away, for as far as one call goes: call
+// again, with NextCursor, while the state is not rentroll.PruningDone. It needs an operator key.
+func (c *Client) PruneAudit(ctx context.Context, tenant string, p PruneAuditParams) (*rentroll.AuditPruning, error) {
+	return send[rentroll.AuditPruning](ctx, c, &request{method: http.MethodPost, path: auditPath(tenant, "prune"), body: p, repeat: true})
 }
 
 // ExportAudit reads one page of a tenant's audit, or the platform's for "", oldest first. The last page has the head.

@@ -9,14 +9,32 @@ import (
 
 const forwardedHeader = "X-Forwarded-For"
 
-// callerAddress returns where a request came from: the other end of the connection or, where that is a trusted proxy,
-// whom it forwarded the request for. The zero Addr is nobody that can be named.
 func (s *server) callerAddress(r *http.Request) netip.Addr {
+	return CallerAddress(r, s.opts.TrustedProxies)
+}
+
+// CallerAddress returns where a request came from: the other end of the connection or, where that is a trusted proxy,
+// whom it forwarded the request for. The zero Addr is nobody that can be named.
+func CallerAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{} // not a TCP connection
 	}
-	return forwardedFor(plain(peer.Addr()), r.Header.Values(forwardedHeader), s.opts.TrustedProxies)
+	return forwardedFor(plain(peer.Addr()), r.Header.Values(forwardedHeader), trusted)
+}
+
+// CameByTLS reports whether a request came by TLS: over its own connection, or over that to the trusted proxy which
+// forwarded it and says so in X-Forwarded-Proto. Of several proxies it is the first that speaks with the caller.
+func CameByTLS(r *http.Request, trusted []netip.Prefix) bool {
+	if r.TLS != nil {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !contains(trusted, plain(peer.Addr())) {
+		return false
+	}
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	return strings.EqualFold(strings.TrimSpace(first), "https")
 }
 
 // forwardedFor finds the caller behind proxies. Each proxy adds the address of whoever called it at the end of the

@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/rentroll/rentroll"
+import (
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
 
 func listDenials(c *call, p *pageOfTenant, _ *none) (*rentroll.List[*rentroll.Denial], error) {
 	return c.engine.ListDenials(c, rentroll.ListDenialsParams{TenantID: c.tenant, Page: p.page()})
@@ -67,6 +71,25 @@ func auditHead(c *call, _ *ofTenant, _ *none) (*rentroll.AuditHead, error) {
 
 func platformAuditHead(c *call, _, _ *none) (*rentroll.AuditHead, error) {
 	return c.engine.AuditHead(c, rentroll.TenantID{})
+}
+
+type pruneAuditBody struct {
+	Before   time.Time `json:"before" format:"date-time" example:"2025-11-23T00:00:00Z" doc:"Rows that were written before it go; not in the future"`
+	Unsigned bool      `json:"unsigned,omitempty" example:"true" doc:"Do so although the server has no key to sign the checkpoint with"`
+	Cursor   string    `json:"cursor,omitempty" maxLength:"1000" doc:"next_cursor of the answer before"`
+}
+
+// of makes parameters of a body.
+func (b *pruneAuditBody) of(tenant rentroll.TenantID) rentroll.PruneAuditParams {
+	return rentroll.PruneAuditParams{TenantID: tenant, Before: b.Before, Unsigned: b.Unsigned, Cursor: b.Cursor}
+}
+
+func pruneAudit(c *call, _ *ofTenant, b *pruneAuditBody) (*rentroll.AuditPruning, error) {
+	return c.engine.PruneAudit(c, b.of(c.tenant))
+}
+
+func prunePlatformAudit(c *call, _ *none, b *pruneAuditBody) (*rentroll.AuditPruning, error) {
+	return c.engine.PruneAudit(c, b.of(rentroll.TenantID{}))
 }
 
 func exportAudit(c *call, p *pageOfTenant, _ *none) (*rentroll.AuditExport, error) {

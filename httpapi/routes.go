@@ -276,12 +276,20 @@ func (s *server) auditRoutes() {
 	}, platformAuditHead)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/audit/export", id: "exportAudit", does: "Read a tenant's audit, oldest first, to verify it elsewhere",
-		more: aboutExportAudit, needs: rentroll.PermAuditRead,
+		more: aboutExportAudit, needs: rentroll.PermAuditRead, codes: codes{rentroll.CodeInvalidTransition},
 	}, exportAudit)
 	add(s, route{
 		at: "GET /v1/audit/export", id: "exportPlatformAudit", does: "Read the platform's own audit, oldest first, to verify it elsewhere",
-		more: aboutExportAudit, needs: rentroll.PermAuditRead, platform: true,
+		more: aboutExportAudit, needs: rentroll.PermAuditRead, platform: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, exportPlatformAudit)
+	add(s, route{
+		at: "POST /v1/tenants/{tenant}/audit/prune", id: "pruneAudit", does: "Take the oldest rows of a tenant's audit away, up to a checkpoint",
+		more: aboutPruneAudit, needs: rentroll.PermAuditPrune, body: needsBody, codes: codes{rentroll.CodeInvalidTransition},
+	}, pruneAudit)
+	add(s, route{
+		at: "POST /v1/audit/prune", id: "prunePlatformAudit", does: "Take the oldest rows of the platform's own audit away, up to a checkpoint",
+		more: aboutPruneAudit, needs: rentroll.PermAuditPrune, body: needsBody, codes: codes{rentroll.CodeInvalidTransition},
+	}, prunePlatformAudit)
 }
 
 // upkeepRoutes look after what is stored.

@@ -85,6 +85,8 @@ var samples = []sample{
 	{id: "getPlatformAuditHead", at: "GET /v1/audit/head", status: 200},
 	{id: "exportAudit", at: "GET /v1/tenants/{tenant}/audit/export", status: 200},
 	{id: "exportPlatformAudit", at: "GET /v1/audit/export", status: 200},
+	{id: "pruneAudit", at: "POST /v1/tenants/{tenant}/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
+	{id: "prunePlatformAudit", at: "POST /v1/audit/prune", status: 200, body: `{"before":"2020-01-01T00:00:00Z","unsigned":true,"cursor":""}`},
 	{id: "reconcile", at: "POST /v1/reconcile", status: 200, body: `{"repair":true}`},
 	{id: "reconcileTenant", at: "POST /v1/tenants/{tenant}/reconcile", status: 200, body: `{"repair":true}`},
 	{id: "live", at: "GET /livez", status: 200},

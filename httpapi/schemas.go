@@ -144,7 +144,10 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return enum("", rentroll.AuditHolds, rentroll.AuditBroken, rentroll.AuditUnfinished)
 	case reflect.TypeFor[rentroll.AuditFault]():
 		return enum("", rentroll.AuditRemoved, rentroll.AuditAltered, rentroll.AuditReordered, rentroll.AuditInserted,
-			rentroll.AuditTruncated, rentroll.AuditHeadMismatch, rentroll.AuditHeadReplaced)
+			rentroll.AuditTruncated, rentroll.AuditHeadMismatch, rentroll.AuditHeadReplaced,
+			rentroll.AuditCheckpointForged, rentroll.AuditCheckpointUnknown)
+	case reflect.TypeFor[rentroll.PruningState]():
+		return enum("", rentroll.PruningVerifies, rentroll.PruningRemoves, rentroll.PruningDone)
 	case reflect.TypeFor[rentroll.NullString]():
 		return &huma.Schema{Type: huma.TypeString, Nullable: true}
 	case reflect.TypeFor[rentroll.TenantStatus]():
@@ -205,6 +208,7 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.AuditSalt](r)
 	describeAs[rentroll.AuditVerdict](r)
 	describeAs[rentroll.AuditFault](r)
+	describeAs[rentroll.PruningState](r)
 	describeAs[rentroll.NullString](r)
 	describeAs[rentroll.TenantStatus](r)
 	describeAs[rentroll.Role](r)
@@ -271,6 +275,7 @@ var nullable = []string{
 	"Run.api_key_id", "Run.user_id", "Run.parent_run_id", "Run.retried_by",
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id", "ListedRun.retried_by",
 	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
+	"AuditExport.checkpoint", "AuditVerification.checkpoint", "AuditCheckpoint.tenant_id", "AuditPruning.tenant_id", "AuditPruning.checkpoint",
 	"Denial.api_key_id",
 	"Difference.tenant_id", "Unchecked.tenant_id",
 	"UsageResult.errors",
@@ -338,7 +343,6 @@ var meanings = map[string]string{
 	"AuditRow.salt":               "Of the personal data in it; null once that is erased",
 	"AuditRow.personal_hash":      "Of the personal data that was erased; null while it is there",
 	"AuditVerification.verdict":   "unfinished: it holds so far, and next_cursor goes on",
-	"AuditVerification.rows":      "How many rows held, from the first on, those of earlier pages included",
 	"AuditVerification.total":     "How many rows the account has written",
 	"AuditVerification.erased":    "Rows whose personal data was erased",
 	"AuditVerification.hash":      "Of the last row that held",
@@ -350,6 +354,25 @@ var meanings = map[string]string{
 	"AuditHead.key_id":            "Of the key that signed; null where the server has none",
 	"AuditHead.signature":         "Ed25519, in base64; null where the server has no key",
 	"AuditExport.head":            "Where the chain ended when the last page was read; null before that",
+
+	"AuditVerification.rows":                 "How many rows held, from the first on that was not pruned, those of earlier pages included",
+	"AuditVerification.checkpoint":           "Rows up to it were pruned, and the chain goes on from it; null where none were",
+	"AuditVerification.checkpoint_signature": "`valid`, `unsigned`, or `unverified`: signed by another key than the server's; null where there is no checkpoint",
+	"AuditVerification.head_pruned":          "The row that was asked for by `sequence` and `hash` was pruned: whether it was the right one can't be told any more",
+	"AuditExport.checkpoint":                 "Of the first page: rows up to it were pruned; null where none were, and on other pages",
+	"AuditCheckpoint.tenant_id":              "null for the platform's own",
+	"AuditCheckpoint.sequence":               "Of the last row that was pruned",
+	"AuditCheckpoint.hash":                   "Of that row; null where it is not chained",
+	"AuditCheckpoint.chained_from":           "The first chained row of those that were pruned; 0 for none",
+	"AuditCheckpoint.rows":                   "How many rows the last pruning took",
+	"AuditCheckpoint.before":                 "All rows that were pruned are older",
+	"AuditCheckpoint.key_id":                 "Of the key that signed; null where the server had none",
+	"AuditCheckpoint.signature":              "Ed25519, in base64; null where the server had no key",
+	"AuditPruning.tenant_id":                 "null for the platform's own",
+	"AuditPruning.state":                     "verifying: nothing was changed yet. removing: the checkpoint stands, and not all rows before it are gone",
+	"AuditPruning.verified":                  "Rows that held so far, while it verifies",
+	"AuditPruning.remaining":                 "Rows that were pruned and are not gone yet",
+	"AuditPruning.checkpoint":                "Rows up to it were pruned; null where none were",
 
 	"AuditVerification.broken":       "The first place where the chain does not hold; null where it does",
 	"AuditVerification.chained_from": "The first chained row; of those before it only the numbers are known. 0 for none",

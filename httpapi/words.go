@@ -56,6 +56,9 @@ const (
 		`it proves later that all rows up to it are there and unaltered.`
 	aboutExportAudit = `Rows with all that is needed to verify them without this server, and with the last of them the head. ` +
 		"`rentroll audit export` writes them to a file, `rentroll audit verify --file` verifies that."
+	aboutPruneAudit = `The chain is followed first, whole: what was tampered with is not pruned (` + "`invalid_transition`" + `). Then a checkpoint, signed ` +
+		`with the server's key, takes the place of the rows, the audit says so, and they are removed in small steps. A long audit takes several calls: ` +
+		"while the state is not `done`, call again, with `next_cursor` where there is one. A repetition is harmless."
 
 	aboutReconcile = `Counters, gauges, bounds, rollups and the directory say again what other rows say; a difference is damage. ` +
 		`Each tenant is compared in one snapshot, while everything is at work. A call compares so much and no more: ` +

@@ -31,6 +31,7 @@ var global = map[string]string{
 	"directory":     "finds the tenant, by a slug for instance; and what is unique across tenants can't be checked within one",
 	"users":         "a user is a member of many tenants",
 	"operator_keys": "operators belong to no tenant",
+	"sessions":      "they are found by what a browser holds, and operators' belong to no tenant",
 	"batches":       "a transaction may change several tenants",
 	"servers":       "servers serve all tenants",
 }

@@ -42,6 +42,7 @@ var parameters = map[string]struct {
 	"planInUse":         {0, []any{"nobody's"}},
 	"listOverdue":       {256, []any{uid(150), 1 << 40, 256}},
 	"listPlans":         {20, nil},
+	"listAccounts":      {1000, []any{uid(9000), 1000}},
 	"listTenants":       {201, []any{uid(9000), "", "", "", 201}},
 	"userByEmail":       {1, []any{"user9000@example.com"}},
 	"listUsers":         {201, []any{uid(9000), 201}},
@@ -87,6 +88,9 @@ var parameters = map[string]struct {
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
 	"auditAfter":        {201, []any{whose{}, 100, 201}},
 	"listDenials":       {201, []any{whose{}, last, 201}},
+	"trimAudit":         {1000, []any{whose{}, 9000, 10_112}},
+	"listChores":        {256, []any{uid(150), "purge", 256}},
+	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
 
 	"sumBucketsByWorker": {900, []any{whose{}, 8000, 9000}},
@@ -160,9 +164,9 @@ func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) 
 		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd {
 			rows = fresh(stmt.Bulk, rows, sample.rows)
 		}
-		tenants := make(map[any]bool)
+		tenants := make(map[string]bool)
 		for _, row := range rows {
-			tenants[row[0]] = true
+			tenants[fmt.Sprint(row[0])] = true // a hash is no key of a map
 		}
 		for _, lock := range locks {
 			out = append(out, ask{

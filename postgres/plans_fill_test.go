@@ -48,6 +48,7 @@ var fillings = []filling{
 	{"users", 200_000, `id=uid(n); email=CASE WHEN n % 5000 = 7 THEN 'shared@example.com' ELSE 'user' || n || '@example.com' END;
 		created_at=n`},
 	{"operator_keys", 20, "id=uid(n); name='key'; hash=hash(n); created_at=n"},
+	{"sessions", 100_000, "hash=hash(n); key_hash=hash(n); tenant_id=evenly(n); api_key_id=uid(n); created_at=n; seen_at=n; expires_at=n; ends_at=n"},
 	{"api_key_uses", 200_000, "tenant_id=single(n); id=uid(n); last_used_at=n; total_requests=n"},
 	{"key_uses", 100_000, "tenant_id=owner(n); family=uid(n); concurrent_runs=0; tokens_reserved=0; tokens_used=0; month_start=0"},
 	{"workers", 10_000, "tenant_id=owner(n); worker_id='worker-' || n; enabled=1"},
@@ -65,6 +66,8 @@ var fillings = []filling{
 	{"idempotency", 1_000_000, "tenant_id=owner(n); operation='run.create'; key='key-' || n; fingerprint=hash(n); result=''; created_at=n"},
 	{"audit", 1_000_000, `tenant_id=owner(n); sequence=n; id=uid(n); at=n; actor='system'; action='run.created'; resource_type='run';
 		resource_id='run'`},
+	{"audit_checkpoints", 100_000, "tenant_id=uid(n); sequence=100; chained_from=1; pruned=100; older_than=n; at=n; removed=100"},
+	{"chores", 100_000, "tenant_id=uid(n); kind='purge'; began_at=n"},
 	{"denials", 100_000, "tenant_id=evenly(n); id=uid(n); at=n; code='quota_exceeded'; reason='full'"},
 	{"denial_counts", 100_000, "tenant_id=owner(n); minute=n; code='quota_exceeded'; quota='runs'; denials=1"},
 	{"batches", 200_000, "id=uid(n)"},

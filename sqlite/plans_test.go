@@ -38,12 +38,14 @@ var (
 	// mayRoam are the statements that find rows of tenants across tenants.
 	mayRoam = map[string]string{
 		"listOverdue":       "the sweeper looks through all accounts, a page at a time: an index by these bounds would move with every run",
+		"listChores":        "the sweeper goes on with what was begun in whatever tenant: there is little of it",
+		"listAccounts":      "whoever orders tenants by nearness to a limit reads them all, a page at a time: an index would move with every run",
 		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
 		"listAllExpiring":   "operators ask for the keys of all tenants that will expire; these have an index by expiry",
 	}
 
 	// platform are the tables that belong to no tenant.
-	platform = []string{"plans", "directory", "users", "operator_keys", "batches"}
+	platform = []string{"plans", "directory", "users", "operator_keys", "batches", "sessions"}
 )
 
 var (

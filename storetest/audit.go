@@ -113,3 +113,41 @@ func auditConflict(s *scene) {
 	})
 	same(s, "the list", s.listAudit(rentroll.AuditFilter{TenantID: tenant, Limit: 10}), []*rentroll.AuditRow{row})
 }
+
+// checkpoints are what stands in the place of pruned audit rows.
+var checkpoints = noun[rentroll.TenantID, rentroll.AuditCheckpoint]{
+	rows: func(b *rentroll.Batch) *rentroll.Rowset[rentroll.TenantID, rentroll.AuditCheckpoint] {
+		return &b.Checkpoints
+	},
+	key: func(c *rentroll.AuditCheckpoint) rentroll.TenantID { return c.TenantID },
+	full: func(s *scene) *rentroll.AuditCheckpoint {
+		return &rentroll.AuditCheckpoint{
+			TenantID: newID[rentroll.TenantID](s), Sequence: 7, Hash: s.hash(), ChainedFrom: 2, Rows: 3, Before: after(1), At: after(2),
+			KeyID: "key", Signature: "signature", Removed: 6,
+		}
+	},
+	bare: func(s *scene) *rentroll.AuditCheckpoint {
+		return &rentroll.AuditCheckpoint{TenantID: newID[rentroll.TenantID](s), Sequence: 1, Rows: 1, Before: after(1), At: after(2)}
+	},
+	edit: func(c *rentroll.AuditCheckpoint) { c.Removed, c.Signature = 7, "another" },
+}
+
+func checkpointTests() []test {
+	return append(checkpoints.tests(), test{"Trim", trimAudit})
+}
+
+// trimAudit: of a range goes what is in it, and nobody else's.
+func trimAudit(s *scene) {
+	tenant, other := newID[rentroll.TenantID](s), newID[rentroll.TenantID](s)
+	var rows, others []*rentroll.AuditRow
+	for sequence := range int64(7) {
+		rows = append(rows, auditRow(s, tenant, sequence))
+		others = append(others, auditRow(s, other, sequence))
+	}
+	s.putAudit(append(rows, others...)...)
+	s.put(func(b *rentroll.Batch) {
+		b.Trim = []rentroll.AuditRange{{TenantID: tenant, After: 0, To: 2}, {TenantID: tenant, After: 3, To: 4}, {TenantID: other, After: 5, To: 50}}
+	})
+	same(s, "what is left", s.auditAfter(tenant, math.MinInt64, 10), []*rentroll.AuditRow{rows[0], rows[3], rows[5], rows[6]})
+	same(s, "what is left of another's", s.auditAfter(other, math.MinInt64, 10), others[:6])
+}

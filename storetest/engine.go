@@ -30,8 +30,12 @@ func engineTests() []test {
 		{"ManyTenants", engineManyTenants},
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
+		{"Standings", engineStandings},
+		{"Sessions", engineSessions},
+		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
 		{"ActsForUsers", engineForUser},
+		{"MembersActAsTheyAre", engineMembersAct},
 		{"CorrectsUsage", engineCorrects},
 	}
 }

@@ -200,3 +200,52 @@ func engineForUser(s *scene) {
 	_, err = h.ForUser(ctx, acme, "Ada")
 	h.refused("a name", err, rentroll.CodeValidationFailed, "for_user")
 }
+
+// engineMembersAct changes memberships on another server while a handle for the user exists: what the handle changes is
+// decided on the membership as it is, whenever it was read.
+func engineMembersAct(s *scene) {
+	h, elsewhere := s.engine(), s.engine()
+	ctx := h.Context()
+	acme := h.newTenant("acme", nil)
+	for _, external := range []string{"ada", "bob"} {
+		u, err := h.CreateUser(ctx, rentroll.CreateUserParams{Email: external + "@acme.example", ExternalID: external})
+		h.must(err)
+		_, err = h.CreateMembership(ctx, rentroll.CreateMembershipParams{TenantID: acme, UserID: u.ID, Role: rentroll.RoleOwner})
+		h.must(err)
+	}
+	bob, err := h.ForUser(ctx, acme, "external:bob")
+	h.must(err)
+	run := rentroll.CreateRunParams{TenantID: acme, WorkerID: "writer", Task: "t", IdempotencyKey: "one"}
+	_, err = bob.CreateRun(ctx, run)
+	h.must(err)
+	become := func(role rentroll.Role) {
+		_, err := elsewhere.UpdateMembership(ctx, rentroll.UpdateMembershipParams{TenantID: acme, UserID: bob.Actor().UserID, Role: role})
+		h.must(err)
+	}
+	try := func(what string, want rentroll.Code) {
+		_, err := bob.CreateRun(ctx, run)
+		h.refused(what+": a run that was admitted before", err, want)
+		_, err = bob.CreateRun(ctx, rentroll.CreateRunParams{TenantID: acme, WorkerID: "writer", Task: "t"})
+		h.refused(what+": a run", err, want)
+		_, _, err = bob.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{TenantID: acme, Name: "k"})
+		h.refused(what+": a key", err, want)
+		_, err = bob.UpdateMembership(ctx, rentroll.UpdateMembershipParams{TenantID: acme, UserID: bob.Actor().UserID, Role: rentroll.RoleOwner})
+		h.refused(what+": the old role again", err, want)
+	}
+	become(rentroll.RoleAdmin)
+	try("an admin", rentroll.CodeForbidden)
+	become(rentroll.RoleViewer)
+	try("a viewer", rentroll.CodeForbidden)
+	h.must(elsewhere.DeleteMembership(ctx, acme, bob.Actor().UserID))
+	try("a stranger", rentroll.CodeNotFound)
+
+	_, err = elsewhere.CreateMembership(ctx, rentroll.CreateMembershipParams{TenantID: acme, UserID: bob.Actor().UserID, Role: rentroll.RoleMember})
+	h.must(err)
+	bob, err = h.ForUser(ctx, acme, "external:bob")
+	h.must(err)
+	become(rentroll.RoleOwner)
+	_, err = bob.CreateRun(ctx, run)
+	h.must(err)
+	_, _, err = bob.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{TenantID: acme, Name: "k"})
+	h.refused("with the role that was read", err, rentroll.CodeForbidden)
+}

@@ -45,6 +45,7 @@ func tenantTests() []test {
 		test{"ListWithFilters", listTenantsFilters},
 		test{"Search", searchTenants},
 		test{"SearchFollowsTheRow", searchFollows},
+		test{"ListAccounts", listAccounts},
 	)
 }
 
@@ -190,4 +191,23 @@ func searchFollows(s *scene) {
 	if found("the name") || !found("renamed") {
 		s.Error("the search does not follow the row's change")
 	}
+}
+
+// listAccounts lists accounts by id, from the one behind another.
+func listAccounts(s *scene) {
+	var rows []*rentroll.Account
+	for range 5 {
+		rows = append(rows, s.newTenant(asIs).Account)
+	}
+	list := func(after rentroll.TenantID, limit int) (out []*rentroll.Account) {
+		s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+			out, err = r.ListAccounts(ctx, after, limit)
+			return err
+		})
+		return out
+	}
+	same(s, "all accounts", list(rentroll.TenantID{}, 10), rows)
+	same(s, "the first two", list(rentroll.TenantID{}, 2), rows[:2])
+	same(s, "the two behind them", list(rows[1].TenantID, 2), rows[2:4])
+	same(s, "what is behind the end", list(rows[4].TenantID, 2), nil)
 }

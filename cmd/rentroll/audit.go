@@ -18,6 +18,7 @@ type auditCmd struct {
 	Verify auditVerify `cmd:"" help:"Find out whether no change was removed, altered, reordered or put in."`
 	Head   auditHead   `cmd:"" help:"Show where the audit ends now, signed, to be kept elsewhere."`
 	Export auditExport `cmd:"" help:"Write all changes as JSON Lines, oldest first, to be verified elsewhere."`
+	Prune  auditPrune  `cmd:"" help:"Take the oldest changes away, up to a signed checkpoint."`
 }
 
 // AuditOf says whose audit is meant.

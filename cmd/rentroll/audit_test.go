@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -103,9 +104,29 @@ func TestAuditCommands(t *testing.T) {
 	} {
 		a.run(1, wrong.want, wrong.line)
 	}
+	a.prune()
 	p.stop()
 	a.env = nil // an export needs no server and no key
 	a.offline(export)
+	a.run(0, "signed by ", "audit verify --file pruned.jsonl --public-key audit.pub")
+	a.run(1, "signed by the key", "audit verify --file pruned.jsonl --public-key other.pub")
+	a.run(1, "The row of the signed head, 2, was pruned", "audit verify --file pruned.jsonl --head head.json --public-key audit.pub")
+}
+
+// prune prunes all of a tenant's audit but the row that says so.
+func (a *auditor) prune() {
+	a.Helper()
+	a.run(2, "name a tenant", "audit prune --before 2026-01-01")
+	a.run(2, "--before", "audit prune acme")
+	a.run(0, "no change is that old", "audit prune acme --before 2020-01-01")
+	a.run(0, "pruned up to", "audit prune acme --before "+time.Now().Format(time.RFC3339))
+	a.run(0, `"state":"done"`, "audit prune acme --before 2020-01-01 --json")
+	if last := a.run(0, "The audit holds: 1 row.", "audit verify acme --public-key audit.pub"); !strings.Contains(last, "Rows 1 to 3 were pruned") {
+		a.Errorf("the verification says %q", last)
+	}
+	a.run(1, "signed by the key", "audit verify acme --public-key other.pub")
+	a.run(1, "The row of the signed head, 2, was pruned", "audit verify acme --head head.json --public-key audit.pub")
+	a.write("pruned.jsonl", a.run(0, `{"checkpoint":{`, "audit export acme"))
 }
 
 // offline verifies an export of acme, whole and tampered with.

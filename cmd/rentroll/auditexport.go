@@ -37,7 +37,7 @@ type auditExport struct{ AuditOf }
 
 // Help says what comes out.
 func (c *auditExport) Help() string {
-	return `A line is one change as JSON; the last line is the head, so that an export which was cut is recognized. It is read page by ` +
+	return `A line is one change as JSON. The first line is the checkpoint, where older changes were pruned; the last line is the head, so that an export which was cut is recognized. It is read page by ` +
 		`page: changes that are made meanwhile are in it, and nothing else waits for it.`
 }
 
@@ -73,11 +73,15 @@ func (c *auditExport) Run(ctx context.Context, s *session) error {
 // writeLines writes the rows of a page as the server wrote them, and its head if it has one.
 func writeLines(out *bufio.Writer, body []byte) error {
 	var page struct {
-		Items []json.RawMessage `json:"items"`
-		Head  json.RawMessage   `json:"head"`
+		Checkpoint json.RawMessage   `json:"checkpoint"`
+		Items      []json.RawMessage `json:"items"`
+		Head       json.RawMessage   `json:"head"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
 		return err
+	}
+	if len(page.Checkpoint) > 0 && string(page.Checkpoint) != "null" {
+		_, _ = fmt.Fprintf(out, `{"checkpoint":%s}`+"\n", page.Checkpoint) // Flush tells
 	}
 	for _, item := range page.Items {
 		_, _ = out.Write(item) // Flush tells

@@ -43,8 +43,6 @@ func (c *auditVerify) Run(ctx context.Context, s *session) error {
 		return c.check()
 	case c.Head != "" && c.PublicKey == "":
 		return usagef("--head needs --public-key, by which it was signed")
-	case c.Head == "" && c.File == "" && c.PublicKey != "":
-		return usagef("--public-key needs --head, or --file with the head of an export")
 	}
 	signed, err := c.signedHead()
 	if err != nil {
@@ -61,12 +59,36 @@ func (c *auditVerify) Run(ctx context.Context, s *session) error {
 	if signed != nil && signed.TenantID != v.TenantID {
 		return errors.New("the signed head is not that of this audit, but another one's")
 	}
+	if err := c.checkCheckpoint(v, signed); err != nil {
+		return err
+	}
 	if err := s.print(nil, func() error { return s.showVerification(v, signed) }); err != nil {
 		return err
 	}
-	if v.Verdict != rentroll.AuditHolds {
+	if v.Verdict != rentroll.AuditHolds || v.HeadPruned {
 		return quietError{exitFailure}
 	}
+	return nil
+}
+
+// checkCheckpoint checks that the checkpoint of a pruned audit was signed by the key that was given.
+func (c *auditVerify) checkCheckpoint(v *rentroll.AuditVerification, signed *rentroll.AuditHead) error {
+	switch {
+	case c.PublicKey == "" || v.Verdict != rentroll.AuditHolds:
+		return nil
+	case v.Checkpoint == nil && signed == nil && c.File == "":
+		return usagef("--public-key needs --head: nothing else of this audit is signed")
+	case v.Checkpoint == nil:
+		return nil
+	}
+	key, err := readPublicKey(c.PublicKey)
+	if err != nil {
+		return fmt.Errorf("--public-key: %w", err)
+	}
+	if err := v.Checkpoint.Verify(key); err != nil {
+		return fmt.Errorf("rows up to %s were pruned, and %w", number(v.Checkpoint.Sequence), err)
+	}
+	v.CheckpointSignature = rentroll.NullString(rentroll.CheckpointSigned)
 	return nil
 }
 
@@ -105,7 +127,11 @@ func (c *auditVerify) remotely(ctx context.Context, s *session, signed *rentroll
 		if err != nil || v.Verdict != rentroll.AuditUnfinished {
 			return v, err
 		}
-		progress.at(v.Rows, v.Total)
+		done := v.Rows
+		if v.Checkpoint != nil {
+			done += v.Checkpoint.Sequence
+		}
+		progress.at(done, v.Total)
 		cursor = string(v.NextCursor)
 	}
 }
@@ -138,11 +164,13 @@ func (c *auditVerify) locally(_ context.Context, s *session, signed *rentroll.Au
 	return v, err
 }
 
-// exportLine is a line of an export: a row, or behind the last one the head.
+// exportLine is a line of an export: a row, before the first one the checkpoint where there is one, or behind the last one
+// the head.
 type exportLine struct {
 	*rentroll.AuditRow
 
-	Head *rentroll.AuditHead `json:"head"`
+	Checkpoint *rentroll.AuditCheckpoint `json:"checkpoint"`
+	Head       *rentroll.AuditHead       `json:"head"`
 }
 
 // verifyExport follows the rows of an export up to its head, which it returns.
@@ -159,7 +187,10 @@ func verifyExport(in io.Reader, signed *rentroll.AuditHead, progress *progress) 
 			return nil, nil, errors.New("the export is not complete: it does not end with a head")
 		case err != nil:
 			return nil, nil, fmt.Errorf("line %d: %w", n, err)
-		case line.Head == nil && line.AuditRow == nil:
+		case line.Checkpoint != nil && n == 1 && line.Head == nil && line.AuditRow == nil:
+			check.Checkpoint = line.Checkpoint
+			continue
+		case line.Checkpoint != nil || line.Head == nil && line.AuditRow == nil:
 			return nil, nil, fmt.Errorf("line %d is no row of an export", n)
 		case line.Head == nil:
 			check.Add(line.AuditRow)
@@ -182,9 +213,15 @@ func (s *session) showVerification(v *rentroll.AuditVerification, signed *rentro
 		fmt.Fprintf(&b, "The audit is broken at row %s: %s: %s.\n", number(v.Broken.Sequence), v.Broken.Fault, v.Broken.Detail)
 	} else {
 		fmt.Fprintf(&b, "The audit holds: %s.\n", counted(v.Rows, "row"))
-		if signed != nil {
+		if signed != nil && !v.HeadPruned {
 			fmt.Fprintf(&b, "It contains the signed head of row %s, of %s.\n", number(signed.Sequence), s.when(signed.At))
 		}
+	}
+	if p := v.Checkpoint; p != nil && v.Broken == nil {
+		fmt.Fprintf(&b, "Rows 1 to %s were pruned at %s; the chain goes on from the checkpoint, which is %s.\n", number(p.Sequence), s.when(p.At), signedBy(v))
+	}
+	if v.HeadPruned && signed != nil {
+		fmt.Fprintf(&b, "The row of the signed head, %s, was pruned: whether it was the one that was signed can't be told any more.\n", number(signed.Sequence))
 	}
 	switch {
 	case v.ChainedFrom == 0 && v.Rows > 0:
@@ -197,6 +234,18 @@ func (s *session) showVerification(v *rentroll.AuditVerification, signed *rentro
 	}
 	_, err := io.WriteString(s.std.out, b.String())
 	return err
+}
+
+// signedBy says by whom a checkpoint is signed.
+func signedBy(v *rentroll.AuditVerification) string {
+	switch rentroll.CheckpointSignature(v.CheckpointSignature) {
+	case rentroll.CheckpointSigned:
+		return "signed by " + string(v.Checkpoint.KeyID)
+	case rentroll.CheckpointUnsigned:
+		return "not signed"
+	default:
+		return "signed by another key, " + string(v.Checkpoint.KeyID) + " (give that with --public-key)"
+	}
 }
 
 // counted is a number of things.

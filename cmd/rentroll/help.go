@@ -114,6 +114,7 @@ var examples = map[string][]string{
 	},
 	"audit head":   {"rentroll audit head acme --json > acme-head.json", "rentroll audit head --platform"},
 	"audit export": {"rentroll audit export acme > acme.jsonl", "rentroll audit export --platform | gzip > platform.jsonl.gz"},
+	"audit prune":  {"rentroll audit prune acme --before 2025-01-01", "rentroll audit prune --platform --before 2025-01-01 --json > platform-checkpoint.json"},
 
 	"version": {"rentroll version"},
 	"completion": {

@@ -35,6 +35,11 @@ type serveCmd struct {
 
 	AuditSigningKeyFile string `placeholder:"FILE" help:"File with the Ed25519 private key (PEM, PKCS #8) that signs the heads of the audit. Default: they are not signed."`
 
+	NoConsole       bool          `help:"Serve no console. Default: it is at /console/."`
+	ConsoleHosts    []string      `placeholder:"NAME" help:"Names of this server, without ports, under which browsers reach the console; addresses and localhost need no naming. Default: none."`
+	ConsoleIdle     time.Duration `default:"30m" placeholder:"TIME" help:"After how long a session of the console that nobody uses ends, between 1m and 720h. Default: ${default}."`
+	ConsoleLifetime time.Duration `default:"12h" placeholder:"TIME" help:"After how long a session of the console ends in any case, at most 720h. Default: ${default}."`
+
 	logFlags
 }
 
@@ -58,6 +63,9 @@ func (c *serveCmd) Run(ctx context.Context, std *streams) error {
 
 	d, err := c.database(c.poolFlags, c.Demo)
 	if err != nil {
+		return err
+	}
+	if err := c.checkConsole(); err != nil {
 		return err
 	}
 	secret, err := configuredOperatorKey(c.OperatorKeyFile)
@@ -199,7 +207,9 @@ func (s *server) serve(ctx context.Context) error {
 			return s.engine.Ready(probe)
 		},
 	})
+	handler, pages := s.withConsole(handler)
 	srv := httpapi.NewServer(s.listener.Addr().String(), handler)
+	srv.RegisterOnShutdown(pages)
 	srv.ErrorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn)
 	if s.profiles != nil {
 		defer s.profile().Close()

@@ -194,6 +194,7 @@ func TestFill(t *testing.T) {
 		&rentroll.Account{}, &rentroll.Profile{}, &rentroll.Plan{}, &rentroll.DirectoryEntry{}, &rentroll.User{}, &rentroll.Member{},
 		&rentroll.APIKey{}, &rentroll.KeyUse{}, &rentroll.OperatorKey{}, &rentroll.Run{}, &rentroll.Payload{}, &rentroll.Worker{},
 		&rentroll.Meter{}, &rentroll.UsageEvent{}, &rentroll.UsageMark{}, &rentroll.OnceRecord{}, &rentroll.AuditRow{}, &rentroll.Denial{},
+		&rentroll.AuditCheckpoint{}, &rentroll.Chore{},
 	} {
 		fill(row)
 		v := reflect.ValueOf(row).Elem()

@@ -201,6 +201,11 @@ func TestOperatorKeys(t *testing.T) {
 		func(r *rentroll.OperatorKey) rentroll.OperatorKeyID { return r.ID }).test(t)
 }
 
+func TestSessions(t *testing.T) {
+	inRowset(func(b *rentroll.Batch) *rentroll.Rowset[[32]byte, rentroll.Session] { return &b.Sessions },
+		func(r *rentroll.Session) [32]byte { return r.Hash }).test(t)
+}
+
 // TestDenials commits each row: statistics have transactions of their own.
 func TestDenials(t *testing.T) {
 	t.Parallel()

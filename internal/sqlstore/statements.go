@@ -6,7 +6,7 @@ import "maps"
 func Statements() map[string]*Stmt {
 	all := map[string]*Stmt{
 		"addBatch": addBatch, "nameBatch": nameBatch, "findBatch": findBatch, "removeBatches": removeBatches,
-		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants,
+		"planInUse": planInUse, "listOverdue": listOverdue, "listPlans": listPlans, "listTenants": listTenants, "listAccounts": listAccounts,
 		"userByEmail": userByEmail, "listUsers": listUsers, "listUsersByEmail": listUsersByEmail,
 		"listMembers": listMembers, "membershipsOfUser": membershipsOfUser,
 		"keysByHash": keysByHash, "findHash": findHash, "hasDirectory": hasDirectory, "overdueKeys": overdueKeys,
@@ -24,12 +24,15 @@ func Statements() map[string]*Stmt {
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"listPeriods": listPeriods, "listDirectory": listDirectory,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
+		"expiredSessions": expiredSessions,
+		"trimAudit":       trimAudit, "listChores": listChores,
 	}
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
-		"once": once, "audit": audit, "denials": denials,
+		"once": once, "audit": audit, "denials": denials, "sessions": sessions,
+		"checkpoints": checkpoints, "chores": chores,
 	} {
 		for action, stmt := range t.statements() {
 			all[name+"."+action] = stmt

@@ -145,11 +145,15 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = marks.load(&b.Marks, requests)
 	requests = usage.load(&b.Events, requests)
 	requests = once.load(&b.Once, requests)
+	requests = checkpoints.load(&b.Checkpoints, requests)
+	requests = chores.load(&b.Chores, requests)
 	requests = askRuns(b, requests)
 	requests = askKeys(b, requests)
 	requests = askMemberships(b, requests)
 	requests = askPlans(b, requests)
 	requests = askHashes(b, requests)
+	requests = sessions.load(&b.Sessions, requests)
+	requests = askSessions(b, requests)
 	return askOperatorKeys(b, requests)
 }
 
@@ -241,7 +245,11 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = periods.add(b.Periods, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
+	requests = checkpoints.save(&b.Checkpoints, requests)
+	requests = chores.save(&b.Chores, requests)
+	requests = trimAudits(b.Trim, requests)
 	requests = operatorKeys.save(&b.Operators, requests)
+	requests = sessions.save(&b.Sessions, requests)
 	requests = t.store.invalidations.save(b.Invalid, requests)
 	return t.session.Run(ctx, requests...)
 }

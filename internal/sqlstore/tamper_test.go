@@ -171,11 +171,16 @@ func onBothDatabases(t *testing.T, test func(w *tampered)) {
 	})
 }
 
-// auditColumns are all columns of an audit row, from the store's own list.
-func auditColumns(t *testing.T) (names []string) {
+// auditColumns are all columns of an audit row.
+func auditColumns(t *testing.T) []string {
 	t.Helper()
+	return columnsOf("audit")
+}
+
+// columnsOf are all columns of a table, from the store's own list.
+func columnsOf(name string) (names []string) {
 	for _, table := range sqlstore.Tables() {
-		if table.Name == "audit" {
+		if table.Name == name {
 			for _, c := range table.Columns {
 				names = append(names, c.Name)
 			}

@@ -265,6 +265,21 @@ func (r *reader) ListTenants(ctx context.Context, f rentroll.TenantFilter) (out 
 	return out, err
 }
 
+var listAccounts = accounts.query("WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2")
+
+// ListAccounts lists accounts by id.
+func (r *reader) ListAccounts(ctx context.Context, after rentroll.TenantID, limit int) (out []*rentroll.Account, err error) {
+	err = r.session.Run(ctx, &Request{
+		Stmt: listAccounts, Rows: 1,
+		Bind: func(_ int, a Args) {
+			a.ID(after)
+			a.Int(int64(limit))
+		},
+		Scan: accounts.found(func(_ rentroll.TenantID, a *rentroll.Account) { out = append(out, a) }),
+	})
+	return out, err
+}
+
 // containing makes the pattern of LIKE for text that contains s.
 func containing(s string) string {
 	if s == "" {

@@ -1,0 +1,376 @@
+package rentroll
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+// Standing is a tenant with how it stands against its limits.
+type Standing struct {
+	Tenant  *Tenant    `json:"tenant"`
+	Quotas  []QuotaUse `json:"quotas"`
+	Nearest NullString `json:"nearest"` // the quota of whose limit most is taken; null where nothing is limited
+	Percent int64      `json:"percent"` // how much of that limit is taken, rounded down; above 100 where a plan was lowered
+}
+
+// StandingOrder is how a list of standings is sorted.
+type StandingOrder string
+
+// The orders of standings.
+const (
+	StandingNewest  StandingOrder = "newest"  // as ListTenants does
+	StandingNearest StandingOrder = "nearest" // who is nearest to a limit first
+)
+
+// ListStandingsParams filters and pages standings.
+type ListStandingsParams struct {
+	Status TenantStatus  // "" for all
+	Plan   string        // "" for all
+	Query  string        // part of the name, the slug or the external id, in any case; or an id; "" for all
+	Order  StandingOrder // "" is StandingNewest
+	// AtLeast leaves out who has taken less of a limit, in percent. It goes with StandingNearest only.
+	AtLeast int64
+	Page
+}
+
+// standingsAge is how old the order by nearness may be.
+const standingsAge = 10 * time.Second
+
+// standingsMost is how many tenants that a query finds are put into order by nearness: the newest ones.
+const standingsMost = 1000
+
+// ListStandings lists tenants with how they stand against their limits. It needs an operator with tenant:read. What is told
+// of each tenant is true now; the order by nearness is at most ten seconds old, because it is that of all tenants, and no
+// admission keeps it up to date.
+func (e *Engine) ListStandings(ctx context.Context, p ListStandingsParams) (*List[*Standing], error) {
+	if err := e.actor.mayOperate(PermTenantRead); err != nil {
+		return nil, err
+	}
+	f, w, err := p.parse()
+	if err != nil {
+		return nil, err
+	}
+	if id, err := ParseTenantID(p.Query); err == nil {
+		return e.standingOf(ctx, id)
+	}
+	if p.Order == StandingNearest {
+		return e.listNearest(ctx, f, w)
+	}
+	if w.after != nil {
+		f.Before = w.after.id
+	}
+	f.Limit = w.limit + 1
+	out := &List[*Standing]{Items: []*Standing{}}
+	err = e.view(ctx, func(r Reader) error {
+		rows, err := r.ListTenants(ctx, f)
+		if err != nil {
+			return err
+		}
+		if len(rows) > w.limit {
+			rows = rows[:w.limit]
+			out.NextCursor = NullString(encodeCursor(w.scope, nearness{id: rows[w.limit-1].Profile.TenantID}.position()))
+		}
+		return e.appendStandings(ctx, r, out, rows)
+	})
+	return out, err
+}
+
+// parse checks what is asked for.
+func (p *ListStandingsParams) parse() (f TenantFilter, w window, err error) {
+	var bad problems
+	f = tenantFilter(p.Status, p.Plan, p.Query, &bad)
+	bad.between("at_least", p.AtLeast, 0, 1000)
+	switch p.Order {
+	case "", StandingNewest:
+		p.Order = StandingNewest
+		if p.AtLeast > 0 {
+			bad.add("at_least", "goes with the order nearest only")
+		}
+	case StandingNearest:
+	default:
+		bad.add("order", "must be newest or nearest")
+	}
+	w.scope = cursorScope("standings", string(p.Status), p.Plan, f.Search, string(p.Order), fmt.Sprint(p.AtLeast))
+	w.limit, w.atLeast = pageSize(p.Page, &bad), p.AtLeast
+	if p.Cursor != "" {
+		if position, ok := decodeCursor(w.scope, p.Cursor); ok && len(position) == nearnessSize {
+			w.after = new(nearnessAt(position))
+		} else {
+			bad.add("cursor", "is not a cursor of this list")
+		}
+	}
+	return f, w, bad.err()
+}
+
+// tenantFilter is what lists of tenants are filtered by.
+func tenantFilter(status TenantStatus, plan, query string, bad *problems) TenantFilter {
+	switch status {
+	case "", TenantActive, TenantSuspended, TenantTerminated, TenantArchived:
+	default:
+		bad.add("status", "must be active, suspended, terminated or archived")
+	}
+	bad.add("plan", checkText(plan, 0, maxPlanName))
+	bad.add("q", checkText(query, 0, 255))
+	return TenantFilter{Status: status, Plan: plan, Search: searchText(query)}
+}
+
+// standingOf lists the one tenant of an id, or none.
+func (e *Engine) standingOf(ctx context.Context, id TenantID) (*List[*Standing], error) {
+	out := &List[*Standing]{Items: []*Standing{}}
+	err := e.view(ctx, func(r Reader) error {
+		rows, err := loadTenants(ctx, r, []TenantID{id})
+		if err != nil {
+			return err
+		}
+		return e.appendStandings(ctx, r, out, rows)
+	})
+	return out, err
+}
+
+// loadTenants reads tenants; those that are gone are left out.
+func loadTenants(ctx context.Context, r Reader, ids []TenantID) ([]TenantRow, error) {
+	b := &Batch{}
+	for _, id := range ids {
+		b.Accounts.Want(id)
+		b.Profiles.Want(id)
+	}
+	if err := r.Load(ctx, b); err != nil {
+		return nil, err
+	}
+	var rows []TenantRow
+	for _, id := range ids {
+		if p, a := b.Profiles.Get(id), b.Accounts.Get(id); p != nil && a != nil {
+			rows = append(rows, TenantRow{p, a})
+		}
+	}
+	return rows, nil
+}
+
+func (e *Engine) appendStandings(ctx context.Context, r Reader, out *List[*Standing], rows []TenantRow) error {
+	for _, row := range rows {
+		plan, err := e.planOf(ctx, r, row.Account)
+		if err != nil {
+			return err
+		}
+		a := *row.Account
+		now := a.clock(e.now())
+		a.roll(now)
+		s := &Standing{Tenant: tenantOf(row.Profile, &a, plan, now)}
+		for _, d := range quota.Definitions() {
+			if d.Span != quota.Rate {
+				s.Quotas = append(s.Quotas, quotaUse(&a, plan, d.Name, now))
+			}
+		}
+		nearest, permille := a.nearest(plan, now)
+		s.Nearest, s.Percent = NullString(nearest), permille/10
+		out.Items = append(out.Items, s)
+	}
+	return nil
+}
+
+// nearest returns the quota of whose limit most is taken, and how much of it, in thousandths. "" is none: nothing is
+// limited. A limit of zero is no limit to be near to.
+func (a *Account) nearest(plan *Plan, now time.Time) (name quota.Name, permille int64) {
+	for _, d := range quota.Definitions() {
+		limit := quota.Effective(plan.limits(), a.Overrides, d.Name, now)
+		if d.Span == quota.Rate || limit.Unlimited || limit.Max == 0 {
+			continue
+		}
+		used, reserved, _ := a.use(d.Name)
+		share := int64(min(float64(used+reserved)/float64(limit.Max)*1000, 1<<30))
+		if name == "" || share > permille {
+			name, permille = d.Name, share
+		}
+	}
+	return name, permille
+}
+
+// nearness is a tenant's place in the order by nearness.
+type nearness struct {
+	permille int64
+	id       TenantID
+	status   TenantStatus
+	plan     string
+}
+
+const nearnessSize = 8 + 16
+
+func (n nearness) position() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(n.permille)), n.id[:]...)
+}
+
+func nearnessAt(position []byte) nearness {
+	return nearness{permille: int64(binary.BigEndian.Uint64(position)), id: TenantID(position[8:])}
+}
+
+// compare orders the nearest first.
+func (n nearness) compare(other nearness) int {
+	return cmp.Or(cmp.Compare(other.permille, n.permille), n.id.Compare(other.id))
+}
+
+// standings keeps the order of all tenants by nearness, as long as somebody asks for it. Safe for concurrent use.
+type standings struct {
+	mu    sync.Mutex
+	order []nearness // never changed once it is here
+	at    time.Time  // of the process
+	next  *reading   // under way; nil where none is
+	shut  bool
+}
+
+// reading is the making of an order.
+type reading struct {
+	done  chan struct{}
+	order []nearness
+	err   error
+}
+
+// byNearness returns the order, at most standingsAge old. One that is half as old as it may be is made anew beside: so
+// nobody who keeps asking has to wait.
+func (e *Engine) byNearness(ctx context.Context) ([]nearness, error) {
+	s := &e.core.standings
+	s.mu.Lock()
+	age := systemClock().Sub(s.at)
+	kept := s.order
+	fresh := kept != nil && age < standingsAge
+	if s.shut {
+		s.mu.Unlock()
+		return nil, errorf(CodeUnavailable, "the engine is closed")
+	}
+	if s.next == nil && (!fresh || age >= standingsAge/2) {
+		s.next = &reading{done: make(chan struct{})}
+		e.core.background.Go(e.readStandings)
+	}
+	next := s.next
+	s.mu.Unlock()
+	if fresh {
+		return kept, nil
+	}
+	select {
+	case <-next.done:
+		return next.order, next.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// close lets nobody begin another order.
+func (s *standings) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = true
+}
+
+// standingsPage is how many accounts are read at once.
+const standingsPage = 5000
+
+// readStandings makes the order.
+func (e *Engine) readStandings() {
+	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+	defer cancel()
+	began := systemClock()
+	order := []nearness{}
+	after := PlatformID // which is in front of all tenants
+	var err error
+	for more := true; more && err == nil; {
+		err = e.view(ctx, func(r Reader) error {
+			accounts, err := r.ListAccounts(ctx, after, standingsPage)
+			more = len(accounts) == standingsPage
+			for _, a := range accounts {
+				plan, err := e.planOf(ctx, r, a)
+				if err != nil {
+					return err
+				}
+				now := a.clock(e.now())
+				a.roll(now)
+				_, permille := a.nearest(plan, now)
+				order = append(order, nearness{permille, a.TenantID, a.Status, a.Plan})
+				after = a.TenantID
+			}
+			return err
+		})
+	}
+	slices.SortFunc(order, nearness.compare)
+	s := &e.core.standings
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next.order, s.next.err = order, err
+	if err == nil {
+		s.order, s.at = order, began
+	}
+	close(s.next.done)
+	s.next = nil
+}
+
+// listNearest lists tenants by nearness.
+func (e *Engine) listNearest(ctx context.Context, f TenantFilter, w window) (*List[*Standing], error) {
+	order, err := e.byNearness(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &List[*Standing]{Items: []*Standing{}}
+	err = e.view(ctx, func(r Reader) error {
+		keep := func(n nearness) bool {
+			return (f.Status == "" || n.status == f.Status) && (f.Plan == "" || n.plan == f.Plan)
+		}
+		if f.Search != "" {
+			f.Limit = standingsMost
+			rows, err := r.ListTenants(ctx, f)
+			if err != nil {
+				return err
+			}
+			found := make(map[TenantID]bool, len(rows))
+			for _, row := range rows {
+				found[row.Profile.TenantID] = true
+			}
+			keep = func(n nearness) bool { return found[n.id] }
+		}
+		ids, last, more := w.choose(order, keep)
+		if more {
+			out.NextCursor = NullString(encodeCursor(w.scope, last.position()))
+		}
+		rows, err := loadTenants(ctx, r, ids)
+		if err != nil {
+			return err
+		}
+		return e.appendStandings(ctx, r, out, rows)
+	})
+	return out, err
+}
+
+// window is the part of a list by nearness that is asked for.
+type window struct {
+	scope   string
+	after   *nearness // nil at the beginning
+	limit   int
+	atLeast int64 // percent
+}
+
+// choose picks the tenants of a page, and says whether there are more behind the last one.
+func (w window) choose(order []nearness, keep func(nearness) bool) (ids []TenantID, last nearness, more bool) {
+	if w.after != nil {
+		from, here := slices.BinarySearchFunc(order, *w.after, nearness.compare)
+		if here {
+			from++
+		}
+		order = order[from:]
+	}
+	for _, n := range order {
+		switch {
+		case n.permille < w.atLeast*10:
+			return ids, last, false
+		case !keep(n):
+		case len(ids) == w.limit:
+			return ids, last, true
+		default:
+			ids, last = append(ids, n.id), n
+		}
+	}
+	return ids, last, false
+}
