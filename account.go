@@ -41,6 +41,8 @@ type Account struct {
 	NextLeaseExpiry time.Time
 	NextKeyExpiry   time.Time
 
+	Marks Marks // what was told of the quotas' use in the present periods
+
 	CancelBefore  time.Time // open runs made at or before it should stop; zero for none
 	AuditSequence int64     // of the last audit row
 	AuditHash     AuditHash // of the last audit row; zero where that is not chained
@@ -69,6 +71,7 @@ func (a *Account) roll(now time.Time) (ended quota.Period, rolled bool) {
 	}
 	if day, changed := quota.Advance(a.Day, now, quota.Day, zone, a.AnchorDay); changed {
 		a.Day, a.RunsToday = day, 0
+		a.Marks.begin(quota.Day)
 	}
 	month, changed := quota.Advance(a.Month, now, quota.Month, zone, a.AnchorDay)
 	if !changed {
@@ -82,6 +85,7 @@ func (a *Account) roll(now time.Time) (ended quota.Period, rolled bool) {
 		}
 	}
 	a.Month, a.TokensAhead = month, 0
+	a.Marks.begin(quota.Month)
 	return ended, !ended.IsZero()
 }
 

@@ -130,6 +130,7 @@ type Batch struct {
 	Usage    []*UsageEvent
 	Audit    []*AuditRow
 	Periods  []*PastPeriod
+	Told     []*Event
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
 
 	// Trim is audit rows that are to go.
@@ -189,7 +190,7 @@ func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
 		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
-		len(b.Payloads)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid)+len(b.Trim) > 0
+		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid)+len(b.Trim) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

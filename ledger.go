@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,18 +46,21 @@ var errMore = errors.New("rentroll: the decision needs more rows")
 // one that refuses has changed nothing.
 type ledger struct {
 	*Batch
-	plans map[string]*Plan
-	ids   *rand.ChaCha8
-	now   time.Time                 // when this transaction decides; an account's own now may be later
-	open  map[TenantID]*Account     // working copies of this transaction
-	ended map[TenantID]quota.Period // months that ended and are not written down yet
-	fresh map[UsageRef]*UsageEvent  // events of this transaction that have an event id
+	plans   map[string]*Plan
+	ids     *rand.ChaCha8
+	now     time.Time                 // when this transaction decides; an account's own now may be later
+	open    map[TenantID]*Account     // working copies of this transaction
+	watches map[TenantID]*watch       // of accounts that were looked at for thresholds
+	plain   map[*Plan]*watch          // and of those that have neither overrides nor marks, by their plan
+	touched []TenantID                // by the command that is being decided
+	ended   map[TenantID]quota.Period // months that ended and are not written down yet
+	fresh   map[UsageRef]*UsageEvent  // events of this transaction that have an event id
 }
 
 func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
 	return &ledger{
 		Batch: b, plans: plans, ids: ids, now: now,
-		open: make(map[TenantID]*Account), ended: make(map[TenantID]quota.Period),
+		open: make(map[TenantID]*Account), ended: make(map[TenantID]quota.Period), watches: make(map[TenantID]*watch), plain: make(map[*Plan]*watch),
 	}
 }
 
@@ -66,8 +70,11 @@ func (l *ledger) run(c command) error {
 	if err := l.stillMember(h.by); err != nil {
 		return err
 	}
+	if err := l.know(h); err != nil {
+		return err
+	}
 	if h.once == nil {
-		return c.decide(l)
+		return l.decide(c)
 	}
 	if record := l.Once.Get(h.once.ref); record != nil {
 		if record.Fingerprint != h.once.fingerprint {
@@ -77,13 +84,22 @@ func (l *ledger) run(c command) error {
 		return nil
 	}
 	h.once.replayed = false
-	if err := c.decide(l); err != nil {
+	if err := l.decide(c); err != nil {
 		return err
 	}
 	l.Once.Put(h.once.ref, &OnceRecord{
 		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.now,
 	})
 	return nil
+}
+
+// decide decides one command, and tells of what it has passed.
+func (l *ledger) decide(c command) error {
+	err := c.decide(l)
+	if !errors.Is(err, errMore) {
+		l.tellAll()
+	}
+	return err
 }
 
 // account returns the working copy of a tenant's account, with its periods at now, and the now that counts for it. It
@@ -112,6 +128,9 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 func (l *ledger) touch(a *Account, now time.Time) {
 	a.LastNow = now
 	l.Accounts.Put(a.TenantID, a)
+	if a.TenantID != PlatformID && !slices.Contains(l.touched, a.TenantID) {
+		l.touched = append(l.touched, a.TenantID)
+	}
 	if month, ended := l.ended[a.TenantID]; ended {
 		delete(l.ended, a.TenantID)
 		l.Periods = append(l.Periods, &PastPeriod{TenantID: a.TenantID, Start: month.Start, End: month.End})

@@ -157,6 +157,7 @@ type Reader interface {
 	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
 	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
 	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
+	ListEvents(ctx context.Context, f EventFilter) ([]*Event, error)
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 
 	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each.
@@ -243,6 +244,12 @@ type (
 	AuditFilter struct {
 		TenantID TenantID
 		Before   int64 // a sequence
+		Limit    int
+	}
+	// EventFilter lists events, newest first.
+	EventFilter struct {
+		TenantID TenantID // zero for all tenants
+		Before   EventID
 		Limit    int
 	}
 	// DenialFilter lists denials, newest first.

@@ -241,6 +241,7 @@ func (c *updateTenant) decide(l *ledger) error {
 		return nil
 	}
 	l.touch(a, now)
+	delete(l.watches, c.tenant)
 	a.Overrides, a.Timezone, a.AnchorDay = changed.Overrides, changed.Timezone, changed.AnchorDay
 	a.Generation++
 	l.Profiles.Put(c.tenant, &next)

@@ -47,6 +47,7 @@ const (
 	aboutRetry      = "Of a failed, crashed or canceled run, or of an open one past its lease, which then crashes: the same worker, task, input and user, by the same decision as a first run. The new run names its parent in `parent_run_id`, the parent the new run in `retried_by`. Of each run there is one retry: another is `already_exists`, with the same idempotency key the answer is repeated. A retry that fails may be retried itself."
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
+	aboutEvents     = "`quota.threshold_reached` tells that the use of a quota came to a share of its limit (`threshold`, per cent; 80 and 100 where the plan says nothing else), `quota.soft_limit_passed` that it went above a soft one: once per tenant, quota and period, however many servers there are. Of `workers` and `api_keys` once until use falls below, of `concurrent_runs` once a day. A threshold that is not reached any more, because the limit was raised, is armed again."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
 	aboutVerifyAudit = `Follows the chain of hashes up to the account, and says where it does not hold first, and how. ` +
@@ -76,6 +77,7 @@ var tags = []*huma.Tag{
 	{Name: "Usage", Description: "Meters and their events."},
 	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
 	{Name: "Quotas", Description: "Limits and how a tenant stands against them."},
+	{Name: "Events", Description: "What has happened that somebody should hear of."},
 	{Name: "Denials", Description: "Admissions that were refused."},
 	{Name: "Audit", Description: "Every change, with who made it."},
 	{Name: "Health", Description: "For probes."},
@@ -85,7 +87,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
+		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {

@@ -42,6 +42,7 @@ var (
 		"countExpiredKeys":  "api_keys_expiring",
 		"listExpiring":      "api_keys_expiring",
 		"listAllExpiring":   "api_keys_expiry",
+		"listAllEvents":     "events_all",
 		"overdueRuns":       "runs_open",
 		"countOverdueRuns":  "runs_open",
 		"sumHeld":           "runs_open",

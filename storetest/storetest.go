@@ -71,6 +71,7 @@ func groups() []group {
 		{"Chores", choreTests()},
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
+		{"Events", eventTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},

@@ -43,6 +43,7 @@ func (t *tenant) clone() *tenant {
 	}
 	c.increments, c.events, c.audit, c.spent = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit), slices.Clip(t.spent)
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
+	c.told, c.notices = maps.Clone(t.told), slices.Clip(t.notices)
 	c.members, c.workers = maps.Clone(t.members), maps.Clone(t.workers)
 	for ref, m := range c.members {
 		c.members[ref] = copied(m)

@@ -31,7 +31,7 @@ func (t *tenant) zone() *time.Location {
 // changed takes note of a change: time went on, periods with it. It comes before a
 // change of zone or anchor, which holds from the next periods on.
 func (t *tenant) changed(now time.Time) {
-	t.day, t.month, t.last = t.dayAt(now), t.monthAt(now), now
+	t.day, t.month, t.last, t.touched = t.dayAt(now), t.monthAt(now), now, true
 }
 
 // dayAt walks from the last known day to the one of now, boundary by boundary: the

@@ -23,6 +23,8 @@ type PlanView struct {
 	Name    string       `json:"name"`
 	Limits  quota.Limits `json:"limits"`
 	Retired bool         `json:"retired"`
+
+	Thresholds []int `json:"thresholds"`
 }
 
 // TenantFields are the fields of a tenant that may be changed.
@@ -64,6 +66,9 @@ type tenant struct {
 	increments []time.Time // runs counted by IncrementUsage
 	events     []event
 	spent      []spending
+	told       map[quota.Name]told
+	notices    []EventView
+	touched    bool
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
@@ -127,7 +132,7 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 	t := &tenant{
 		TenantFields: p.TenantFields, ref: p.Ref, slug: p.Slug, plan: p.Plan, status: Active,
 		created: now, updated: now, since: now, last: now,
-		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{}, members: map[Ref]*member{}, workers: map[string]*worker{},
+		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{}, members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")

@@ -23,7 +23,7 @@ func Statements() map[string]*Stmt {
 		"nextRollup": nextRollup, "nextEvent": nextEvent, "listRollups": listRollups, "sumBuckets": sumBuckets,
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"listPeriods": listPeriods, "listDirectory": listDirectory,
-		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
+		"listEvents": listEvents, "listAllEvents": listAllEvents, "listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions,
 		"trimAudit":       trimAudit, "listChores": listChores,
 	}
@@ -31,7 +31,7 @@ func Statements() map[string]*Stmt {
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "usage": usage, "marks": marks, "periods": periods,
-		"once": once, "audit": audit, "denials": denials, "sessions": sessions,
+		"once": once, "audit": audit, "denials": denials, "events": events, "sessions": sessions,
 		"checkpoints": checkpoints, "chores": chores,
 	} {
 		for action, stmt := range t.statements() {

@@ -243,6 +243,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = marks.save(&b.Marks, requests)
 	requests = saveRollups(b.Rollups, requests)
 	requests = periods.add(b.Periods, requests)
+	requests = events.add(b.Told, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
 	requests = checkpoints.save(&b.Checkpoints, requests)
