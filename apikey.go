@@ -109,8 +109,9 @@ type VerifyAPIKeyParams struct {
 
 // Verification is the answer about a secret. Code is "" when Valid, else the first reason against it: malformed,
 // not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions,
-// worker_not_allowed.
-// Everything about the key is there only when the secret is one that the caller may know of.
+// worker_not_allowed, rate_limited.
+// Everything about the key is there only when the secret is one that the caller may know of. The lists are shared with
+// what is kept in memory and must not be changed.
 type Verification struct {
 	Valid          bool           `json:"valid"`
 	Code           NullString     `json:"code"`
@@ -122,9 +123,12 @@ type Verification struct {
 	AllowedWorkers []string       `json:"allowed_workers"`
 	RateLimit      *RateLimitInfo `json:"rate_limit"`
 	Stale          bool           `json:"stale"`
+
+	// RateLimits are all limits of requests a minute that the key and its tenant have, with this verification counted.
+	RateLimits []RateLimit `json:"-"`
 }
 
-// RateLimitInfo is the state of a key's rate limit.
+// RateLimitInfo is the state of the one rate limit, of the key or its tenant, that leaves the least.
 type RateLimitInfo struct {
 	Limit     int64     `json:"limit"`
 	Remaining int64     `json:"remaining"`

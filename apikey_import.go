@@ -227,22 +227,10 @@ func (c *importAPIKeys) write(l *ledger, a *Account, from *foreignKey, now time.
 	return k.ID
 }
 
-// importedBy finds out whose key a secret is that is not of this program's form, among the imported keys. Where there are
-// none at all, that is known without looking. The zero tenant is nobody.
-func (e *Engine) importedBy(ctx context.Context, secret string, hash [32]byte) (tenant TenantID, err error) {
-	foreign := checkPrintable(secret, minForeignSecret, maxForeignSecret) == "" && !isOperatorSecret(secret)
-	if !foreign || !e.core.imports.Load() {
-		return TenantID{}, errMalformed
-	}
-	ref, b := hashRef(hash), &Batch{}
-	b.Directory.Want(ref)
-	if err := e.view(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
-		return TenantID{}, err
-	}
-	if entry := b.Directory.Get(ref); entry != nil {
-		tenant = entry.Owner
-	}
-	return tenant, nil
+// mayBeImported reports whether a secret that is not of this program's form may be that of an imported key. Where there are
+// none at all, that is known without looking.
+func (e *Engine) mayBeImported(secret string) bool {
+	return e.core.imports.Load() && checkPrintable(secret, minForeignSecret, maxForeignSecret) == "" && !isOperatorSecret(secret)
 }
 
 // lookForImports finds out whether there are imported keys. Once there are, nobody asks again.

@@ -128,6 +128,7 @@ func (e *Engine) VerifyAPIKey(ctx context.Context, p VerifyAPIKeyParams) (*Verif
 	}
 	if v.Code == "" && k.key.ID != e.actor.APIKeyID { // a caller that asks about itself was counted as it came in
 		list, refused := e.core.rates(k, now)
+		v.RateLimits = list
 		if v.RateLimit = k.info(list, now); refused {
 			v.Code = NullString(CodeRateLimited)
 		}

@@ -106,6 +106,8 @@ type Batch struct {
 	Runs      Rowset[RunRef, Run]
 	Workers   Rowset[WorkerRef, Worker]
 	Meters    Rowset[MeterRef, Meter]
+	Prices    Rowset[PriceRef, MeterPrice]
+	Values    Rowset[ValueRef, KeptValue]
 	Marks     Rowset[MarkRef, UsageMark]
 	Events    Rowset[UsageRef, UsageEvent] // to be looked at; new ones are in Usage
 	Once      Rowset[OnceRef, OnceRecord]
@@ -132,6 +134,7 @@ type Batch struct {
 	Periods  []*PastPeriod
 	Told     []*Event
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
+	Peaks    map[RollupKey]int64     // to what to raise the largest amount of each bucket
 
 	// Trim is audit rows that are to go.
 	Trim []AuditRange
@@ -180,7 +183,7 @@ type PastPeriod struct {
 func (b *Batch) Unloaded() bool {
 	return b.Profiles.unloaded() || b.Plans.unloaded() || b.Directory.unloaded() || b.Users.unloaded() ||
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
-		b.Workers.unloaded() || b.Meters.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
+		b.Workers.unloaded() || b.Meters.unloaded() || b.Prices.unloaded() || b.Values.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
 		b.Sessions.unloaded() || asks(b.ExpiredSessions)
 }
@@ -189,8 +192,8 @@ func (b *Batch) Unloaded() bool {
 func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
-		b.Workers.changed() || b.Meters.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
-		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Invalid)+len(b.Trim) > 0
+		b.Workers.changed() || b.Meters.changed() || b.Prices.changed() || b.Values.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
+		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Peaks)+len(b.Invalid)+len(b.Trim) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

@@ -27,18 +27,18 @@ type Engine struct {
 
 // core is what all the handles of one engine share.
 type core struct {
-	store    Store
-	opts     Options
-	lanes    []*lane
-	active   atomic.Int32  // how many of the lanes are used: this server's share
-	patient  chan struct{} // holds a token for each transaction that waits for accounts which others hold
-	cluster  cluster
-	plans    planCache
-	keys     *keyCache
-	limiters limiters
-	imports  atomic.Bool // whether there are imported keys, whose secrets have any form
-	stats    statistics
-	metrics  metrics
+	store   Store
+	opts    Options
+	lanes   []*lane
+	active  atomic.Int32  // how many of the lanes are used: this server's share
+	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
+	cluster cluster
+	plans   planCache
+	keys    *keyCache
+	limiter rateLimiter
+	imports atomic.Bool // whether there are imported keys, whose secrets have any form
+	stats   statistics
+	metrics metrics
 
 	standings   standings
 	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
@@ -56,7 +56,11 @@ func New(store Store, options *Options) (*Engine, error) {
 		return nil, err
 	}
 	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
-	c.keys, c.limiters = newKeyCache(store, opts.CachedKeys), newLimiters()
+	c.keys = newKeyCache(store, opts.CachedKeys)
+	c.limiter = newOwnLimiter(
+		func() int { return c.cluster.peers().servers },
+		func() time.Duration { return systemClock().Sub(c.keys.start) },
+	)
 	c.ownOperator = hashSecret(opts.OperatorSecret)
 	n := max(1, store.Traits().Lanes)
 	if opts.Lanes > 0 {

@@ -33,10 +33,12 @@ const (
 	staleAfter           = 900 * time.Millisecond
 
 	// Keys that are not kept are looked up together, a query at a time. Whoever invents keys causes no more queries than
-	// these a second: those that found nothing are paced.
+	// these a second: after one that did not find all that was asked for, the next is paced. Operator keys are paced apart,
+	// and not at all where one is known: nobody waits for who invents keys of the other kind.
 	lookupsPerSecond = 200
 	lookupBurst      = 20
-	lookupSize       = 1000
+	lookupSize       = 1000        // of keys that may be invented; as many again that are known find room
+	operatorPatience = time.Second // for which an operator key that is not known waits
 	lookupTimeout    = 10 * time.Second
 	lookupTries      = 3
 
@@ -89,9 +91,10 @@ type keyCache struct {
 	mu       sync.Mutex
 	next     *lookup // gathers what is to be looked up next
 	running  bool
-	invented bool // the last query found nothing
+	invented bool // the last query did not find all that it asked for
 
-	inventedOperator atomic.Bool // nor did the last one for an operator key
+	operatorPace     *rate.Limiter
+	inventedOperator atomic.Bool // the last query for an operator key found nothing
 
 	open context.Context // ends when the engine is closed
 	shut context.CancelFunc
@@ -99,7 +102,10 @@ type keyCache struct {
 }
 
 func newKeyCache(store Store, size int) *keyCache {
-	k := &keyCache{store: store, start: systemClock(), pace: rate.NewLimiter(lookupsPerSecond, lookupBurst)}
+	k := &keyCache{
+		store: store, start: systemClock(), pace: rate.NewLimiter(lookupsPerSecond, lookupBurst),
+		operatorPace: rate.NewLimiter(lookupsPerSecond, lookupBurst),
+	}
 	k.open, k.shut = context.WithCancel(context.Background())
 	k.learnt.Store(-int64(time.Hour))
 	if size == 0 {
@@ -135,22 +141,22 @@ func (k *keyCache) silence(at time.Time) time.Duration {
 }
 
 // kept returns what is kept of a secret; nil where there is nothing, or something has changed since. sure says that it
-// can be relied on.
-func (k *keyCache) kept(hash [32]byte) (entry *cachedKey, sure bool) {
+// can be relied on, known that there was such a key when last it was read, whatever has changed since.
+func (k *keyCache) kept(hash [32]byte) (entry *cachedKey, sure, known bool) {
 	if k.known == nil {
-		return nil, false
+		return nil, false, false
 	}
-	entry, ok := k.known.GetIfPresent(hash)
+	entry, known = k.known.GetIfPresent(hash)
 	most := knownFor
-	if !ok {
-		entry, ok = k.unknown.GetIfPresent(hash)
+	if !known {
+		entry, _ = k.unknown.GetIfPresent(hash)
 		most = unknownFor
 	}
-	if !ok || entry.generation != k.generation(entry.tenant).Load() {
-		return nil, false
+	if entry == nil || entry.generation != k.generation(entry.tenant).Load() {
+		return nil, false, known
 	}
 	at := systemClock()
-	return entry, at.Sub(entry.readAt) < most && k.silence(at) <= staleAfter
+	return entry, at.Sub(entry.readAt) < most && k.silence(at) <= staleAfter, known
 }
 
 // keep takes what was read.
@@ -173,9 +179,10 @@ type lookup struct {
 	err   error
 }
 
-// lookUp reads a key.
-func (k *keyCache) lookUp(ctx context.Context, h KeyHash) (*cachedKey, error) {
-	l, i, err := k.join(h)
+// lookUp reads a key: of the tenant that is named or, where it is zero, of the one that imported it. known says that there
+// was such a key when last it was read.
+func (k *keyCache) lookUp(ctx context.Context, h KeyHash, known bool) (*cachedKey, error) {
+	l, i, err := k.join(h, known)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +198,7 @@ func (k *keyCache) lookUp(ctx context.Context, h KeyHash) (*cachedKey, error) {
 }
 
 // join adds a key to the next query.
-func (k *keyCache) join(h KeyHash) (l *lookup, i int, err error) {
+func (k *keyCache) join(h KeyHash, known bool) (l *lookup, i int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.open.Err() != nil {
@@ -204,7 +211,7 @@ func (k *keyCache) join(h KeyHash) (l *lookup, i int, err error) {
 	i, asked := l.index[h]
 	switch {
 	case asked:
-	case len(l.asked) == lookupSize:
+	case len(l.asked) >= 2*lookupSize, len(l.asked) >= lookupSize && !known:
 		return nil, 0, errorf(CodeOverloaded, "too many keys that are not in memory are being asked for")
 	default:
 		i = len(l.asked)
@@ -256,34 +263,69 @@ func (k *keyCache) close() {
 	k.runs.Wait()
 }
 
-// query reads what is asked for. It reports whether there was any of it.
-func (k *keyCache) query(l *lookup) (some bool) {
+// query reads what is asked for. It reports whether there was all of it.
+func (k *keyCache) query(l *lookup) (all bool) {
 	k.queries.Add(1)
 	ctx, cancel := context.WithTimeout(k.open, lookupTimeout)
 	defer cancel()
-	generations := make([]uint64, len(l.asked))
-	for i, h := range l.asked {
+	nobodys := k.generation(TenantID{}).Load()
+	asked, at, err := k.owned(ctx, l.asked)
+	generations := make([]uint64, len(asked))
+	for i, h := range asked {
 		generations[i] = k.generation(h.TenantID).Load()
 	}
 	var found []FoundKey
-	for range lookupTries {
-		if found, l.err = k.store.FindKeys(ctx, l.asked); l.err == nil || classOf(l.err) != ClassRetry || !isUnavailable(l.err) {
+	for try := 0; err == nil && len(asked) > 0 && try < lookupTries; try++ {
+		if found, l.err = k.store.FindKeys(ctx, asked); l.err == nil || classOf(l.err) != ClassRetry || !isUnavailable(l.err) {
 			break
 		}
 	}
-	if l.err != nil {
-		l.err = &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: l.err}
+	if err = errors.Join(err, l.err); err != nil {
+		l.err = &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: err}
 		return false
 	}
+	all = len(asked) == len(l.asked)
 	l.found = make([]*cachedKey, len(l.asked))
 	for i, f := range found {
 		entry := cached(f)
-		entry.tenant, entry.generation, entry.readAt = l.asked[i].TenantID, generations[i], systemClock()
-		some = some || f.Key != nil
-		l.found[i] = entry
-		k.keep(l.asked[i].Hash, entry)
+		entry.tenant, entry.generation, entry.readAt = asked[i].TenantID, generations[i], systemClock()
+		all = all && f.Key != nil
+		l.found[at[i]] = entry
 	}
-	return some
+	for i, h := range l.asked {
+		if l.found[i] == nil {
+			l.found[i] = &cachedKey{generation: nobodys, readAt: systemClock()}
+		}
+		k.keep(h.Hash, l.found[i])
+	}
+	return all
+}
+
+// owned finds the tenants of the keys that were asked for without one, among the imported keys. Keys that nobody has
+// imported are left out; at says where the others stand.
+func (k *keyCache) owned(ctx context.Context, list []KeyHash) (asked []KeyHash, at []int, err error) {
+	b := &Batch{}
+	for _, h := range list {
+		if h.TenantID.IsZero() {
+			b.Directory.Want(hashRef(h.Hash))
+		}
+	}
+	if len(b.Directory.wanted) > 0 {
+		if err := k.store.View(ctx, func(r Reader) error { return r.Load(ctx, b) }); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i, h := range list {
+		if h.TenantID.IsZero() {
+			entry := b.Directory.Get(hashRef(h.Hash))
+			if entry == nil {
+				continue
+			}
+			h.TenantID = entry.Owner
+		}
+		asked, at = append(asked, h), append(at, i)
+	}
+	return asked, at, nil
 }
 
 // cached takes of what was read all that a verification needs.
@@ -380,11 +422,11 @@ func (c *core) watchChanges() {
 }
 
 // keyOf returns what there is to know of a well-formed secret, from memory or the store. stale says that it may be
-// outdated, which happens only where the options allow it while the store does not answer.
+// outdated, which happens only while the store does not answer: for as long as the options allow, and for as long as what
+// others change is still being learnt, where a key is due to be read again.
 func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale bool, err error) {
-	cache := e.core.keys
 	hash := hashSecret(secret)
-	kept, sure := cache.kept(hash)
+	kept, sure, known := e.core.keys.kept(hash)
 	if kept != nil && kept.tenant == PlatformID {
 		return nil, false, errMalformed // an operator's
 	}
@@ -392,7 +434,28 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 		e.core.metrics.keyHits.Add(1)
 		return kept, false, nil
 	}
-	k, err = e.lookUp(ctx, secret, hash)
+	_, tenant, own := parseSecret(secret)
+	if own && tenant == PlatformID || !own && !e.mayBeImported(secret) {
+		return nil, false, errMalformed
+	}
+	return e.readKey(ctx, KeyHash{tenant, hash}, kept, known)
+}
+
+// keyByHash returns what there is to know of a tenant's key by the SHA-256 of its secret, as keyOf does by the secret.
+func (e *Engine) keyByHash(ctx context.Context, h KeyHash) (*cachedKey, error) {
+	kept, sure, known := e.core.keys.kept(h.Hash)
+	if sure {
+		e.core.metrics.keyHits.Add(1)
+		return kept, nil
+	}
+	k, _, err := e.readKey(ctx, h, kept, known)
+	return k, err
+}
+
+// readKey asks the store for a key. Where it does not answer, what is kept will do for a while.
+func (e *Engine) readKey(ctx context.Context, h KeyHash, kept *cachedKey, known bool) (k *cachedKey, stale bool, err error) {
+	cache := e.core.keys
+	k, err = cache.lookUp(ctx, h, known)
 	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
 		e.core.metrics.keyStale.Add(1)
 		return kept, true, nil
@@ -400,33 +463,17 @@ func (e *Engine) keyOf(ctx context.Context, secret string) (k *cachedKey, stale 
 	return k, false, err
 }
 
-// keyByHash returns what there is to know of a tenant's key by the SHA-256 of its secret, as keyOf does by the secret.
-func (e *Engine) keyByHash(ctx context.Context, h KeyHash) (*cachedKey, error) {
-	cache := e.core.keys
-	kept, sure := cache.kept(h.Hash)
-	if sure {
-		e.core.metrics.keyHits.Add(1)
-		return kept, nil
-	}
-	k, err := cache.lookUp(ctx, h)
-	if err != nil && kept != nil && ctx.Err() == nil && cache.silence(systemClock()) <= staleAfter+e.core.opts.StaleFor {
-		e.core.metrics.keyStale.Add(1)
-		return kept, nil
-	}
-	return k, err
-}
-
 // operatorKeyOf returns an operator key, from memory or the store; nil where there is none.
 func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey, error) {
 	cache := e.core.keys
-	kept, sure := cache.kept(hash)
+	kept, sure, known := cache.kept(hash)
 	if sure {
 		e.core.metrics.keyHits.Add(1)
 		return kept.operator, nil
 	}
-	if cache.inventedOperator.Load() {
-		if err := cache.pace.Wait(ctx); err != nil {
-			return nil, &Error{Code: CodeUnavailable, Message: "too many operator keys that there are not are being tried", cause: err}
+	if cache.inventedOperator.Load() && !known {
+		if err := cache.paceOperator(ctx); err != nil {
+			return nil, err
 		}
 	}
 	entry := &cachedKey{tenant: PlatformID, generation: cache.generation(PlatformID).Load(), readAt: systemClock()}
@@ -446,21 +493,14 @@ func (e *Engine) operatorKeyOf(ctx context.Context, hash [32]byte) (*OperatorKey
 	return entry.operator, err
 }
 
-// lookUp asks the store for a key.
-func (e *Engine) lookUp(ctx context.Context, secret string, hash [32]byte) (*cachedKey, error) {
-	_, tenant, own := parseSecret(secret)
-	if !own {
-		unknown := &cachedKey{generation: e.core.keys.generation(TenantID{}).Load(), readAt: systemClock()}
-		var err error
-		if tenant, err = e.importedBy(ctx, secret, hash); err != nil {
-			return nil, err
-		}
-		if tenant.IsZero() {
-			e.core.keys.keep(hash, unknown)
-			return unknown, nil
-		}
+// paceOperator waits until an operator key that is not known may be asked for.
+func (k *keyCache) paceOperator(ctx context.Context) error {
+	soon, cancel := context.WithTimeout(ctx, operatorPatience)
+	defer cancel()
+	if err := k.operatorPace.Wait(soon); err != nil {
+		return errorf(CodeOverloaded, "too many operator keys that there are not are being tried")
 	}
-	return e.core.keys.lookUp(ctx, KeyHash{tenant, hash})
+	return nil
 }
 
 // errMalformed says that a text can't be a secret.

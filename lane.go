@@ -314,6 +314,7 @@ func (t *transaction) run() (err error) {
 		b.Now = a.clock(b.Now) // what is overdue for any of them is to be loaded
 	}
 	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids, now)
+	t.ledger.values = t.core.opts.DimensionValues
 	if err := t.decide(ctx, tx); err != nil {
 		return err
 	}

@@ -55,6 +55,8 @@ type ledger struct {
 	touched []TenantID                // by the command that is being decided
 	ended   map[TenantID]quota.Period // months that ended and are not written down yet
 	fresh   map[UsageRef]*UsageEvent  // events of this transaction that have an event id
+
+	values int // how many values of a kept dimension are told apart in a month
 }
 
 func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
@@ -205,6 +207,14 @@ func auditJSON(v any) json.RawMessage {
 	return data
 }
 
+// roll puts an event into one bucket.
+func (l *ledger) roll(e *UsageEvent, dimension, value string, aggregation Aggregation) {
+	l.add(e, dimension, value)
+	if aggregation == AggregateMax {
+		l.peak(e, dimension, value)
+	}
+}
+
 // add puts an amount into one bucket of the rollups.
 func (l *ledger) add(e *UsageEvent, dimension, value string) {
 	if l.Rollups == nil {
@@ -219,9 +229,23 @@ func (l *ledger) add(e *UsageEvent, dimension, value string) {
 	l.Rollups[k] = sum
 }
 
+// peak raises the largest amount of one bucket.
+func (l *ledger) peak(e *UsageEvent, dimension, value string) {
+	if l.Peaks == nil {
+		l.Peaks = make(map[RollupKey]int64)
+	}
+	k := RollupKey{
+		TenantID: e.TenantID, Dimension: dimension, Bucket: e.Time.Truncate(bucketSize), Meter: e.Meter, Value: value,
+	}
+	l.Peaks[k] = max(l.Peaks[k], e.Amount)
+}
+
 // record writes a usage event, adds it to the rollups, and moves the token month where it is about tokens. The account
 // must be open for changes; use is the row of the key's family, nil where it has none.
-func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) {
+func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) { l.recordAs(AggregateSum, a, use, e) }
+
+// recordAs is record for a meter that aggregates otherwise.
+func (l *ledger) recordAs(aggregation Aggregation, a *Account, use *KeyUse, e *UsageEvent) {
 	l.Usage = append(l.Usage, e)
 	if e.EventID != "" {
 		if l.fresh == nil {
@@ -229,12 +253,15 @@ func (l *ledger) record(a *Account, use *KeyUse, e *UsageEvent) {
 		}
 		l.fresh[UsageRef{e.TenantID, e.Time, e.ID}] = e
 	}
-	l.add(e, dimensionTotal, "")
+	l.roll(e, dimensionTotal, "", aggregation)
 	if e.WorkerID != "" {
-		l.add(e, dimensionWorker, string(e.WorkerID))
+		l.roll(e, dimensionWorker, string(e.WorkerID), aggregation)
 	}
 	if !e.APIKeyID.IsZero() {
-		l.add(e, dimensionKey, e.APIKeyID.String())
+		l.roll(e, dimensionKey, e.APIKeyID.String(), aggregation)
+	}
+	for name, value := range e.Dimensions {
+		l.roll(e, dimensionKept+name, value, aggregation)
 	}
 	if e.Meter != MeterTokensUsed {
 		return

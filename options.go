@@ -48,6 +48,10 @@ type Options struct {
 	// say then that they are stale: a revocation may have been missed. 0 refuses them, with CodeUnavailable.
 	StaleFor time.Duration
 
+	// DimensionValues is how many values of a dimension that a meter keeps from metadata are told apart in a month; all
+	// further ones are "other". 0 is 10,000.
+	DimensionValues int
+
 	// StatisticsInterval is how often denials and the use of keys are written. 0 is one second.
 	StatisticsInterval time.Duration
 
@@ -59,6 +63,8 @@ type Options struct {
 const (
 	defaultTenantQueue = 4096
 	defaultQueueBytes  = 64 << 20
+
+	defaultDimensionValues = 10_000
 )
 
 // withDefaults returns a complete copy, or what is wrong.
@@ -84,6 +90,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.QueueBytes <= 0 {
 		opts.QueueBytes = defaultQueueBytes
+	}
+	if opts.DimensionValues <= 0 {
+		opts.DimensionValues = defaultDimensionValues
 	}
 	if opts.StatisticsInterval <= 0 {
 		opts.StatisticsInterval = time.Second

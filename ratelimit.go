@@ -45,50 +45,68 @@ func (g *gcra) take(share int64, now time.Duration) (remaining int64, reset, ret
 	}
 }
 
-// limiters keeps the limiters of keys, by family, and of tenants. One that is pushed out begins anew.
-type limiters struct {
-	families *otter.Cache[KeyID, *gcra]
-	tenants  *otter.Cache[TenantID, *gcra]
+// rateLimiter counts requests. It is where servers that share their counts would come in: such a limiter divides nothing,
+// and gets its share ahead of the requests, in the background, since take is on the path of every request and never waits.
+type rateLimiter interface {
+	// take counts one request of a holder that has so many a minute, at least 1, over all servers. A request that is
+	// refused, with a retry above zero, changes nothing. Safe for concurrent use.
+	take(h holder, limit int64) (remaining int64, reset, retry time.Duration)
 }
 
-const limitersKept = 100_000
-
-func newLimiters() limiters {
-	return limiters{
-		families: otter.Must(&otter.Options[KeyID, *gcra]{MaximumSize: limitersKept}),
-		tenants:  otter.Must(&otter.Options[TenantID, *gcra]{MaximumSize: limitersKept}),
-	}
+// holder is who has a limit: a family of keys, or a tenant.
+type holder struct {
+	scope Scope
+	id    [16]byte
 }
 
-func limiterOf[K comparable](all *otter.Cache[K, *gcra], k K) *gcra {
-	if g, known := all.GetIfPresent(k); known {
-		return g
+// ownLimiter enforces this server's share of each limit, and knows nothing of what others count.
+type ownLimiter struct {
+	servers func() int           // that share the limits, at least 1
+	now     func() time.Duration // of a clock that never steps back
+	keys    *otter.Cache[holder, *gcra]
+	tenants *otter.Cache[holder, *gcra] // apart, so that no number of keys pushes them out
+}
+
+const limitersKept = 100_000 // of either kind; one that is pushed out begins anew
+
+func newOwnLimiter(servers func() int, now func() time.Duration) *ownLimiter {
+	room := &otter.Options[holder, *gcra]{MaximumSize: limitersKept}
+	return &ownLimiter{servers: servers, now: now, keys: otter.Must(room), tenants: otter.Must(room)}
+}
+
+// take counts one request.
+func (l *ownLimiter) take(h holder, limit int64) (remaining int64, reset, retry time.Duration) {
+	all := l.tenants
+	if h.scope == ScopeKey {
+		all = l.keys
 	}
-	g, _ := all.ComputeIfAbsent(k, func() (*gcra, bool) { return &gcra{}, false })
-	return g
+	g, known := all.GetIfPresent(h)
+	if !known {
+		g, _ = all.ComputeIfAbsent(h, func() (*gcra, bool) { return &gcra{}, false })
+	}
+	return g.take(max(1, limit/int64(l.servers())), l.now())
 }
 
 // rates counts one request of a key against its own limit and its tenant's, and returns how it stands against those that
 // it has. A request that is over one of them is refused by the last of the list.
 func (c *core) rates(k *cachedKey, now time.Time) (list []RateLimit, refused bool) {
-	count := func(g *gcra, scope Scope, limit int64) {
+	count := func(h holder, limit int64) {
 		if limit == 0 { // none are allowed, ever
-			list, refused = append(list, RateLimit{Scope: scope, Reset: rateWindow, Retry: rateWindow}), true
+			list, refused = append(list, RateLimit{Scope: h.scope, Reset: rateWindow, Retry: rateWindow}), true
 			return
 		}
-		share := max(1, limit/int64(c.cluster.peers().servers))
-		r := RateLimit{Scope: scope, Limit: limit}
-		r.Remaining, r.Reset, r.Retry = g.take(share, systemClock().Sub(c.keys.start))
+		r := RateLimit{Scope: h.scope, Limit: limit}
+		r.Remaining, r.Reset, r.Retry = c.limiter.take(h, limit)
 		list, refused = append(list, r), r.Retry > 0
 	}
 	if k.key.RateLimitRPM != nil {
-		count(limiterOf(c.limiters.families, k.key.Family), ScopeKey, *k.key.RateLimitRPM)
+		count(holder{ScopeKey, k.key.Family}, *k.key.RateLimitRPM)
 	}
 	if refused {
 		return list, true
 	}
 	if limit := k.tenantRate(c.plans.plans.Load(), now); !limit.Unlimited && !limit.IsSoft() {
-		count(limiterOf(c.limiters.tenants, k.tenant), ScopeTenant, limit.Max)
+		count(holder{ScopeTenant, k.tenant}, limit.Max)
 	}
 	return list, refused
 }

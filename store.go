@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/rentroll/rentroll/quota"
 )
 
 // Store keeps the rows. It knows no rule: it claims and loads what it is told to, writes what it is given, and reads
@@ -160,10 +162,26 @@ type Reader interface {
 	ListEvents(ctx context.Context, f EventFilter) ([]*Event, error)
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 
-	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each.
+	// ListPrices lists the prices of meters that were set before an instant, by meter and time.
+	ListPrices(ctx context.Context, tenant TenantID, before time.Time) ([]*MeterPrice, error)
+
+	// SumRollups adds up the totals of the buckets that begin in [from, to), a meter each. The range is of whole buckets,
+	// here and in all that is about rollups. A total beyond what an int64 holds is the largest, or smallest, int64.
 	SumRollups(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
-	// SumUsage adds up the events whose time is in [from, to), a meter each.
+	// SumPeaks finds the largest amounts of the buckets that begin in [from, to), a meter each, of meters that keep them.
+	SumPeaks(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+	// SumUsage adds up the events whose time is in [from, to), and finds the largest amounts, a meter each.
 	SumUsage(ctx context.Context, tenant TenantID, from, to time.Time) ([]MeterSum, error)
+
+	// GroupRollups, GroupPeaks and GroupUsage do the same for one meter by the values of a dimension, for each of several
+	// ranges. The same range and value may come several times, of which the parts are to be added up. Events without a value
+	// in the dimension are in no group.
+	GroupRollups(ctx context.Context, f GroupFilter) ([]GroupSum, error)
+	GroupPeaks(ctx context.Context, f GroupFilter) ([]GroupSum, error)
+	GroupUsage(ctx context.Context, f GroupFilter) ([]GroupSum, error)
+
+	// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
+	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
 
 	Recounter
 }
@@ -185,6 +203,23 @@ type OverdueSum struct {
 type MeterSum struct {
 	Meter string
 	RollupSum
+	Peak int64 // the largest amount, where that was asked for
+}
+
+// GroupFilter asks for the sums of one meter over ranges of time, by the values of a dimension.
+type GroupFilter struct {
+	TenantID  TenantID
+	Dimension string // "" is the total, whose value is ""
+	Meter     string
+	Ranges    []quota.Period
+}
+
+// GroupSum is the sum of a meter in a range, for a value of the dimension that was asked for.
+type GroupSum struct {
+	Range int // which of the ranges
+	Value string
+	RollupSum
+	Peak int64
 }
 
 // The filters of the lists. Before and After exclude the row they name; a zero value begins at the list's start.

@@ -63,6 +63,7 @@ type KeySum struct {
 type Rollup struct {
 	RollupKey
 	RollupSum
+	Peak int64 // the largest amount, where that was asked for
 }
 
 // RollupFilter names rollups of one dimension.

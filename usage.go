@@ -39,6 +39,9 @@ type UsageEvent struct {
 	EventID    NullString      `json:"event_id"`
 	Metadata   json.RawMessage `json:"metadata"`
 	Corrects   NullString      `json:"corrects"` // the event id of what it takes back, in whole or in part
+
+	// Dimensions are the values of its meter's kept dimensions, as rollups have them; nil where none are kept.
+	Dimensions map[string]string `json:"dimensions"`
 }
 
 // UsageParams describes one event to record.
@@ -129,16 +132,10 @@ type UsagePeriod struct {
 
 // MeterTotal is the sum of one meter.
 type MeterTotal struct {
-	Total int64  `json:"total"`
-	Unit  string `json:"unit"`
-	Count int64  `json:"count"` // events
-}
-
-// Meter fixes the unit of a meter in a tenant: its first event's.
-type Meter struct {
-	TenantID TenantID
-	Name     string
-	Unit     string
+	Total       int64       `json:"total"` // by the meter's aggregation
+	Unit        string      `json:"unit"`
+	Count       int64       `json:"count"` // events
+	Aggregation Aggregation `json:"aggregation"`
 }
 
 // UsageMark remembers an event id, so that it counts once, for longer than events are accepted.
@@ -164,6 +161,13 @@ const (
 	dimensionTotal  = ""
 	dimensionWorker = "worker"
 	dimensionKey    = "api_key"
+	dimensionKept   = "." // and the name of a member of metadata
+)
+
+// What series can be grouped by, beside the dimensions that a meter keeps.
+const (
+	GroupByWorker = "worker"
+	GroupByKey    = "key"
 )
 
 // RollupKey names one bucket of one meter, in total or for one value of a dimension.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -192,6 +193,7 @@ type usageItem struct {
 	UsageParams
 	bad         problems
 	fingerprint [32]byte
+	kept        map[string]string // the values of kept dimensions that it has
 }
 
 type recordUsage struct {
@@ -210,9 +212,8 @@ func (c *recordUsage) wants(b *Batch) {
 		if in.Corrects != "" {
 			b.Marks.Want(MarkRef{c.tenant, in.Corrects})
 		}
-		if in.Meter != MeterTokensUsed {
-			b.Meters.Want(MeterRef{c.tenant, in.Meter})
-		} else if !in.APIKeyID.IsZero() {
+		wantMeter(b, c.tenant, in.Meter)
+		if in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
 			b.Keys.Want(KeyRef{c.tenant, in.APIKeyID})
 		}
 		if in.EventID != "" {
@@ -229,7 +230,7 @@ func (c *recordUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
-	if err := c.load(l); err != nil {
+	if err := c.load(l, now); err != nil {
 		return err
 	}
 	c.corrected = nil
@@ -250,10 +251,11 @@ func (c *recordUsage) decide(l *ledger) error {
 	return nil
 }
 
-// load names what the decision needs of keys and of what is corrected, before anything is written.
-func (c *recordUsage) load(l *ledger) error {
+// load names what the decision needs of keys, of kept dimensions and of what is corrected, before anything is written.
+func (c *recordUsage) load(l *ledger, now time.Time) error {
 	var missing error
-	for _, in := range c.items {
+	for i := range c.items {
+		in := &c.items[i]
 		if len(in.bad) > 0 {
 			continue
 		}
@@ -268,6 +270,15 @@ func (c *recordUsage) load(l *ledger) error {
 		}
 		if in.Meter == MeterTokensUsed && !key.IsZero() {
 			_, err := l.useOfKey(KeyRef{c.tenant, key})
+			missing = errors.Join(missing, err)
+		}
+		if in.Corrects == "" {
+			at := in.Time
+			if at.IsZero() {
+				at = now
+			}
+			var err error
+			in.kept, err = l.keep(c.tenant, &in.UsageParams, l.meter(c.tenant, in.Meter).Dimensions, at)
 			missing = errors.Join(missing, err)
 		}
 	}
@@ -334,23 +345,27 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	case at.After(now.Add(UsageAhead)):
 		return reject(CodeValidationFailed, FieldError{"time", "must not be more than 5 minutes ahead"})
 	}
-	unit, known := l.unitOf(c.tenant, in.Meter)
+	meter := l.meter(c.tenant, in.Meter)
+	unit := string(meter.Unit)
 	switch {
-	case in.Unit == "" && !known:
+	case meter.Aggregation == AggregateCount && in.Amount != 1:
+		return reject(CodeValidationFailed, FieldError{"amount", "must be 1: the meter counts events"})
+	case in.Unit == "" && unit == "":
 		unit = defaultUnit
-	case in.Unit != "" && known && in.Unit != unit:
+	case in.Unit != "" && unit != "" && in.Unit != unit:
 		return reject(CodeUnitMismatch, FieldError{"unit", fmt.Sprintf("must be %q as before", unit)})
 	case in.Unit != "":
 		unit = in.Unit
 	}
 	l.touch(a, now)
-	if !known {
-		l.Meters.Put(MeterRef{c.tenant, in.Meter}, &Meter{TenantID: c.tenant, Name: in.Meter, Unit: unit})
+	if !meter.HasEvents {
+		l.fix(c.tenant, meter, unit)
 	}
+	l.tell(c.tenant, in.Meter, in.kept, at)
 	ev := &UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: in.Meter, Amount: in.Amount, Unit: unit,
 		Time: at, RecordedAt: now, WorkerID: NullString(in.WorkerID), APIKeyID: in.APIKeyID, RunID: in.RunID,
-		EventID: NullString(in.EventID), Metadata: in.Metadata,
+		EventID: NullString(in.EventID), Metadata: in.Metadata, Dimensions: in.kept,
 	}
 	if in.EventID != "" {
 		l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
@@ -361,20 +376,20 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	if in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
 		use, _ = l.useOfKey(KeyRef{c.tenant, in.APIKeyID})
 	}
-	l.record(a, use, ev)
+	l.recordAs(meter.Aggregation, a, use, ev)
 	out.Status = UsageRecorded
 	return out
 }
 
-// unitOf returns the unit of a meter, and whether it is fixed already.
-func (l *ledger) unitOf(tenant TenantID, meter string) (unit string, known bool) {
-	if unit, builtin := builtinUnit(meter); builtin {
-		return unit, true
+// fix writes down unit and aggregation of a meter with its first event in a tenant.
+func (l *ledger) fix(tenant TenantID, meter *MeterDefinition, unit string) {
+	ref := MeterRef{tenant, meter.Meter}
+	next := &Meter{TenantID: tenant, Name: meter.Meter}
+	if own := l.Meters.Get(ref); own != nil {
+		*next = *own
 	}
-	if m := l.Meters.Get(MeterRef{tenant, meter}); m != nil {
-		return m.Unit, true
-	}
-	return "", false
+	next.Unit, next.Aggregation, next.Fixed = unit, meter.Aggregation, true
+	l.Meters.Put(ref, next)
 }
 
 func builtinUnit(meter string) (unit string, builtin bool) {
@@ -464,14 +479,8 @@ func (e *Engine) GetUsageSummary(ctx context.Context, p UsageSummaryParams) (*Us
 		now := a.clock(e.now())
 		live := *a
 		live.roll(now)
-		from, to := p.Start, p.End
-		if from.IsZero() {
-			from = live.Month.Start
-		}
-		if to.IsZero() {
-			to = now.Truncate(bucketSize).Add(bucketSize)
-		}
-		out.Period = UsagePeriod{stamp(from), stamp(to)}
+		from, to := rangeOrMonth(&live, p.Start, p.End, now)
+		out.Period = UsagePeriod{from, to}
 		if to.Before(from) {
 			return nil
 		}
@@ -485,34 +494,39 @@ func (e *Engine) GetUsageSummary(ctx context.Context, p UsageSummaryParams) (*Us
 }
 
 // fill joins sums and units.
-func (s *UsageSummary) fill(ctx context.Context, r Reader, sums map[string]RollupSum) error {
-	meters, err := r.ListMeters(ctx, s.TenantID)
+func (s *UsageSummary) fill(ctx context.Context, r Reader, sums map[string]MeterSum) error {
+	meters, err := metersOf(ctx, r, s.TenantID)
 	if err != nil {
 		return err
 	}
-	units := make(map[string]string, len(meters))
-	for _, m := range meters {
-		units[m.Name] = m.Unit
-	}
-	for meter, sum := range sums {
-		unit, builtin := builtinUnit(meter)
-		if !builtin {
-			unit = units[meter]
+	for name, sum := range sums {
+		meter := meters[name]
+		if meter == nil {
+			meter = definition(s.TenantID, name, nil, nil)
 		}
-		s.Meters[meter] = MeterTotal{Total: sum.Total, Unit: unit, Count: sum.Events}
+		total := MeterTotal{Total: sum.Total, Unit: string(meter.Unit), Count: sum.Events, Aggregation: meter.Aggregation}
+		if meter.Aggregation == AggregateMax {
+			total.Total = sum.Peak
+		}
+		if beyond(total.Total) {
+			return problems{{"end", fmt.Sprintf("the total of %s over this range is beyond 2^63: ask for a shorter one", name)}}.err()
+		}
+		s.Meters[name] = total
 		s.TotalRecords += sum.Events
 	}
 	return nil
 }
 
+// beyond reports whether a sum is no sum any more, but the end of the numbers.
+func beyond(total int64) bool { return total == math.MaxInt64 || total == math.MinInt64 }
+
 // sumUsage adds up [from, to): whole buckets from the rollups, what is left of a bucket at either end from its events.
-func sumUsage(ctx context.Context, r Reader, tenant TenantID, from, to time.Time) (map[string]RollupSum, error) {
-	sums := make(map[string]RollupSum)
+func sumUsage(ctx context.Context, r Reader, tenant TenantID, from, to time.Time) (map[string]MeterSum, error) {
+	sums := make(map[string]MeterSum)
 	add := func(rows []MeterSum, err error) error {
 		for _, row := range rows {
 			s := sums[row.Meter]
-			s.Total += row.Total
-			s.Events += row.Events
+			s.Total, s.Events, s.Peak = addTotals(s.Total, row.Total), s.Events+row.Events, max(s.Peak, row.Peak)
 			sums[row.Meter] = s
 		}
 		return err
@@ -533,6 +547,9 @@ func sumUsage(ctx context.Context, r Reader, tenant TenantID, from, to time.Time
 		if err := add(r.SumRollups(ctx, tenant, first, last)); err != nil {
 			return nil, err
 		}
+		if err := add(r.SumPeaks(ctx, tenant, first, last)); err != nil {
+			return nil, err
+		}
 	}
 	if last.Before(to) {
 		if err := add(r.SumUsage(ctx, tenant, last, to)); err != nil {
@@ -540,6 +557,18 @@ func sumUsage(ctx context.Context, r Reader, tenant TenantID, from, to time.Time
 		}
 	}
 	return sums, nil
+}
+
+// addTotals adds two totals; what goes beyond the numbers stays at their end.
+func addTotals(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	default:
+		return a + b
+	}
 }
 
 // MarshalJSON writes an empty list of errors as such.

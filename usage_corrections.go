@@ -63,6 +63,8 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 		return wrong("corrects", "names an event that is not kept any more")
 	case original.Corrects != "":
 		return wrong("corrects", "names a correction; correct the event itself")
+	case l.meter(c.tenant, in.Meter).Aggregation == AggregateMax:
+		return wrong("corrects", "names an event of a meter that keeps maxima, from which nothing can be taken back")
 	case original.Meter != in.Meter:
 		return wrong("meter", fmt.Sprintf("must be %q, that of the event which is corrected", original.Meter))
 	case in.Unit != "" && in.Unit != original.Unit:
@@ -78,7 +80,7 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 	ev := &UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: in.Meter, Amount: in.Amount, Unit: original.Unit,
 		Time: original.Time, RecordedAt: now, WorkerID: original.WorkerID, APIKeyID: original.APIKeyID, RunID: original.RunID,
-		EventID: NullString(in.EventID), Metadata: in.Metadata, Corrects: NullString(in.Corrects),
+		EventID: NullString(in.EventID), Metadata: in.Metadata, Corrects: NullString(in.Corrects), Dimensions: original.Dimensions,
 	}
 	l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
 		TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now, Time: ev.Time,

@@ -35,6 +35,7 @@ func New(engine *rentroll.Engine, options *Options) *Console {
 	for i := range routes {
 		c.add(&routes[i])
 	}
+	c.pages["secret"] = parsePage("secret")
 	c.mux.HandleFunc("GET "+root+"assets/{file}", serveAsset)
 	c.mux.HandleFunc("GET "+root+"sign-in", c.showSignIn)
 	c.mux.HandleFunc("POST "+root+"sign-in", c.signIn)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ var functions = template.FuncMap{
 	"list":  func(items ...any) []any { return items },
 	"dict":  dict,
 	"add":   func(a, b int) int { return a + b },
+	"span":  span,
+	"tail":  tail,
+	"money": money,
 	"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 }
 
@@ -137,5 +141,66 @@ func (v *visit) timeAs(at any, seconds bool) template.HTML {
 	return template.HTML(fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, utc.Format(time.RFC3339), utc.Format("2006-01-02 15:04:05 UTC"), local.Format(layout)))
 }
 
+// With is the address of this page with another value of a parameter, and from its first page on.
+func (v *visit) With(name string, value any) string {
+	query := v.r.URL.Query()
+	query.Del("cursor")
+	query.Set(name, fmt.Sprint(value))
+	at := url.URL{Path: v.r.URL.Path, RawQuery: query.Encode()}
+	return at.String()
+}
+
+// IsTenant reports whether the visitor is a tenant's, for templates.
+func (v *visit) IsTenant() bool { return v.isTenant() }
+
 // Can reports whether the visitor has a permission, for templates.
 func (v *visit) Can(p string) bool { return v.can(rentroll.Permission(p)) }
+
+// span writes how long something took, in two units at most: 820 ms, 4.2 s, 3 min 20 s, 5 h 12 min, 12 d 3 h.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	two := func(big, small time.Duration, bigName, smallName string) string {
+		out := fmt.Sprintf("%d %s", d/big, bigName)
+		if rest := d % big / small; rest > 0 {
+			out += fmt.Sprintf(" %d %s", rest, smallName)
+		}
+		return out
+	}
+	switch {
+	case d < 0:
+		return "0 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d/time.Millisecond)
+	case d < time.Minute:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Truncate(time.Second/10).Seconds()), ".0") + " s"
+	case d < time.Hour:
+		return two(time.Minute, time.Second, "min", "s")
+	case d < day:
+		return two(time.Hour, time.Minute, "h", "min")
+	default:
+		return two(day, time.Hour, "d", "h")
+	}
+}
+
+// tail is the end of an id, by which people tell it from others: ids begin with the time.
+func tail(id fmt.Stringer) string {
+	s := id.String()
+	return s[max(0, len(s)-6):]
+}
+
+// money writes millionths of the currency unit: at least its hundredths, and what there is below them. nil is a dash.
+func money(micros *int64) string {
+	if micros == nil {
+		return "–"
+	}
+	const unit = 1_000_000
+	n, sign := *micros, ""
+	if n < 0 {
+		n, sign = -n, "−"
+	}
+	below := fmt.Sprintf("%06d", n%unit)
+	for len(below) > 2 && below[len(below)-1] == '0' {
+		below = below[:len(below)-1]
+	}
+	return sign + grouped(n/unit) + "." + below
+}

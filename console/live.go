@@ -244,6 +244,7 @@ func (h *hub) tick(streams []*stream, n int) {
 // send makes a topic, unless that was done in this tick for somebody who sees the same, and sends it where it has changed.
 func (h *hub) send(ctx context.Context, s *stream, t *topic, actor rentroll.Actor, made map[string][]byte) {
 	v := h.console.visitOf(nil, t.request.WithContext(ctx), t.route, s.token, actor)
+	v.news = true
 	seenBy := fmt.Sprint(t.address, "\n", actor.Kind, actor.TenantID, actor.Permissions, v.zone)
 	part, ok := made[seenBy]
 	if !ok {

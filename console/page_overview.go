@@ -14,6 +14,9 @@ type overviewPage struct {
 const overviewRows = 8
 
 func (v *visit) overview() (any, error) {
+	if v.isTenant() { // its own page is all of the platform that it sees
+		return nil, elsewhere(root + "tenants/me")
+	}
 	p := &overviewPage{Metrics: v.engine.Metrics()}
 	near, err := v.engine.ListStandings(v, rentroll.ListStandingsParams{
 		Status: rentroll.TenantActive, Order: rentroll.StandingNearest, AtLeast: near, Page: rentroll.Page{Limit: overviewRows},

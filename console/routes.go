@@ -1,11 +1,31 @@
 package console
 
-import "github.com/rentroll/rentroll"
+import (
+	"strings"
+
+	"github.com/rentroll/rentroll"
+)
 
 // routes has every page and every form. To add a page: a line here, page_NAME.go, templates/NAME.html.
 var routes = []route{
 	{at: "GET /console/{$}", title: "Overview", nav: "overview", page: (*visit).overview, template: "overview"},
 	{at: "GET /console/tenants", title: "Tenants", nav: "tenants", page: (*visit).tenants, template: "tenants"},
+	{at: "GET /console/tenants/{tenant}", title: "Tenant", nav: "tenants", page: (*visit).showTenant, template: "tenant"},
+	{at: "GET /console/tenants/{tenant}/plan-preview", page: (*visit).previewPlan, template: "plan-preview", part: true},
+	{at: "GET /console/tenants/{tenant}/audit-check", page: (*visit).checkAudit, template: "audit-check", part: true},
+	{at: "POST /console/tenants/{tenant}/plan", act: (*visit).changePlan},
+	{at: "POST /console/tenants/{tenant}/limit", act: (*visit).overrideLimit},
+	{at: "POST /console/tenants/{tenant}/suspend", act: transition((*rentroll.Engine).Suspend, " is suspended: nothing is admitted, and its open runs are asked to stop.")},
+	{at: "POST /console/tenants/{tenant}/resume", act: transition((*rentroll.Engine).Resume, " is active again.")},
+	{at: "POST /console/tenants/{tenant}/terminate", act: transition((*rentroll.Engine).Terminate, " is terminated. Its keys can complete runs for 24 hours more.")},
+	{at: "POST /console/tenants/{tenant}/keys", act: (*visit).createKey},
+	{at: "POST /console/tenants/{tenant}/keys/rotate", act: (*visit).rotateKey},
+	{at: "POST /console/tenants/{tenant}/keys/revoke", act: (*visit).revokeKey},
+	{at: "POST /console/tenants/{tenant}/runs/cancel", act: (*visit).cancelRun},
+	{at: "GET /console/tenants/{tenant}/runs", title: "Runs", nav: "runs", page: (*visit).runs, template: "runs"},
+	{at: "GET /console/tenants/{tenant}/runs/{run}", title: "Run", nav: "runs", page: (*visit).run, template: "run"},
+	{at: "POST /console/tenants/{tenant}/runs/{run}/cancel", act: (*visit).stopRun},
+	{at: "POST /console/tenants/{tenant}/runs/{run}/retry", act: (*visit).retryRun},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }
 
@@ -14,6 +34,8 @@ var routes = []route{
 var menu = []menuEntry{
 	{name: "overview", label: "Overview", icon: "layout-dashboard", path: root, needs: rentroll.PermTenantRead, operators: true},
 	{name: "tenants", label: "Tenants", icon: "building-2", path: root + "tenants", needs: rentroll.PermTenantRead, operators: true},
+	{name: "tenants", label: "Tenant", icon: "building-2", path: root + "tenants/me", needs: rentroll.PermTenantRead, tenants: true},
+	{name: "runs", label: "Runs", icon: "play", path: root + "tenants/me/runs", needs: rentroll.PermRunRead, tenants: true},
 }
 
 type menuEntry struct {
@@ -29,8 +51,12 @@ type navItem struct {
 	Here              bool
 }
 
-// nav returns the visitor's menu.
+// nav returns the visitor's menu. To an operator, all pages of a tenant are below the tenants.
 func (v *visit) nav() []navItem {
+	here := v.route.nav
+	if !v.isTenant() && strings.HasPrefix(v.r.URL.Path, root+"tenants/") {
+		here = "tenants"
+	}
 	var items []navItem
 	for _, m := range menu {
 		wrong := m.operators
@@ -38,7 +64,7 @@ func (v *visit) nav() []navItem {
 			wrong = m.tenants
 		}
 		if v.can(m.needs) && !wrong {
-			items = append(items, navItem{m.label, m.icon, m.path, m.name == v.route.nav})
+			items = append(items, navItem{m.label, m.icon, m.path, m.name == here})
 		}
 	}
 	return items

@@ -55,6 +55,8 @@ func TestSessionDiesWithItsKey(t *testing.T) {
 	secret, key, err := w.engine.CreateAPIKey(t.Context(), rentroll.CreateAPIKeyParams{TenantID: tenant.ID, Name: "k"})
 	w.must(err)
 	b := w.signedIn(secret)
+	b.leads("the overview", b.get("/console/"), "/console/tenants/me")
+	b.is("its own page", b.get("/console/tenants/me"), http.StatusOK, "Tenant acme")
 	b.is("all tenants", b.get("/console/tenants"), http.StatusForbidden, "Not allowed")
 	_, err = w.engine.RevokeAPIKey(t.Context(), rentroll.RevokeAPIKeyParams{TenantID: tenant.ID, KeyID: key.ID})
 	w.must(err)

@@ -22,6 +22,7 @@ type route struct {
 	title    string                           // of the page
 	nav      string                           // which line of the menu it belongs to
 	template string                           // which template shows it
+	part     bool                             // shows its block "main" alone, which htmx puts into a page
 	page     func(v *visit) (any, error)      // asks for what the template shows
 	act      func(v *visit) (*outcome, error) // instead of page: does something
 	every    time.Duration                    // how often a page with a block "live" is made anew; 0 is a second
@@ -50,6 +51,7 @@ type visit struct {
 	zone   *time.Location // the viewer's
 	now    time.Time
 	title  string // of this page, where it is not the route's
+	news   bool   // only the block "live" is wanted
 }
 
 // tokenHeader is where requests of htmx have the token of forms: blocks that move are made for many sessions, and have none.
@@ -83,6 +85,11 @@ func (c *Console) visitOf(w http.ResponseWriter, r *http.Request, at *route, tok
 	}
 }
 
+// elsewhere is how a page says that the visitor should look at another one.
+type elsewhere string
+
+func (e elsewhere) Error() string { return "see " + string(e) }
+
 // serve answers the visit.
 func (v *visit) serve() {
 	if v.route.act != nil {
@@ -90,6 +97,10 @@ func (v *visit) serve() {
 		return
 	}
 	data, err := v.route.page(v)
+	if to, ok := errors.AsType[elsewhere](err); ok {
+		leave(v.w, v.r, string(to))
+		return
+	}
 	if err != nil {
 		v.fail(err)
 		return
@@ -150,7 +161,16 @@ type frame struct {
 
 // show renders a page in the layout.
 func (v *visit) show(status int, name string, data any) {
-	v.render(v.w, v.r, status, v.pages[name], "layout", v.frame(name, data))
+	block := "layout"
+	switch {
+	case v.route.part:
+		block = "main"
+	case v.r.Header.Get("HX-Request") != "": // what a dialog has come to takes the place of its page
+		block = "main"
+		v.w.Header().Set("HX-Retarget", "#main")
+		v.w.Header().Set("HX-Reswap", "innerHTML show:window:top")
+	}
+	v.render(v.w, v.r, status, v.pages[name], block, v.frame(name, data))
 }
 
 func (v *visit) frame(name string, data any) *frame {

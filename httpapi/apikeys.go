@@ -14,7 +14,7 @@ type createAPIKeyBody struct {
 	AllowedWorkers    []string        `json:"allowed_workers,omitempty" minItems:"1" maxItems:"1000" nullable:"false" example:"[\"business-builder\"]" doc:"Default all"`
 	AllowedIPs        []string        `json:"allowed_ips,omitempty" minItems:"1" maxItems:"100" nullable:"false" example:"[\"192.0.2.0/24\",\"2001:db8::7\"]" doc:"Addresses and networks to use it from; default all"`
 	ExpiresInDays     *int64          `json:"expires_in_days,omitempty" minimum:"1" maximum:"3650" example:"90" doc:"Default never"`
-	RateLimitRPM      *int64          `json:"rate_limit_rpm,omitempty" minimum:"1" maximum:"1000000" example:"600" doc:"Requests a minute; default unlimited. Kept, shown and inherited; servers do not enforce it yet"`
+	RateLimitRPM      *int64          `json:"rate_limit_rpm,omitempty" minimum:"1" maximum:"1000000" example:"600" doc:"Requests a minute; default unlimited. Servers divide it among themselves"`
 	MaxConcurrentRuns *int64          `json:"max_concurrent_runs,omitempty" minimum:"0" maximum:"1000000000000" doc:"The key's own limit, beside the tenant's"`
 	MaxTokensPerMonth *int64          `json:"max_tokens_per_month,omitempty" minimum:"0" maximum:"1000000000000" doc:"The key's own limit, beside the tenant's"`
 }

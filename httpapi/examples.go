@@ -19,22 +19,24 @@ var examples = map[string]func() json.RawMessage{
 	"UpdatePlanResult": func() json.RawMessage {
 		return example(rentroll.UpdatePlanResult{Tenant: exampleTenant(), OverLimit: []rentroll.OverLimit{{Quota: quota.Workers, Limit: 3, Current: 5}}})
 	},
-	"User":          func() json.RawMessage { return example(exampleUser()) },
-	"Member":        func() json.RawMessage { return example(exampleMember()) },
-	"APIKey":        func() json.RawMessage { return example(exampleAPIKey()) },
-	"KeyWithSecret": func() json.RawMessage { return example(keyWithSecret{exampleSecret, exampleAPIKey()}) },
-	"ImportReceipt": func() json.RawMessage { return example(exampleImport()) },
-	"Verification":  func() json.RawMessage { return example(exampleVerification()) },
-	"Run":           func() json.RawMessage { return example(exampleRun()) },
-	"ListedRun":     func() json.RawMessage { return example(listedRun{Run: exampleRun()}) },
-	"UsageReceipt":  func() json.RawMessage { return example(exampleReceipt()) },
-	"UsageSummary":  func() json.RawMessage { return example(exampleSummary()) },
-	"QuotaUse":      func() json.RawMessage { return example(exampleQuotaUse()) },
-	"Decision":      func() json.RawMessage { return example(exampleDecision()) },
-	"Event":         func() json.RawMessage { return example(exampleEvent()) },
-	"Denial":        func() json.RawMessage { return example(exampleDenial()) },
-	"AuditRow":      func() json.RawMessage { return example(exampleAuditRow()) },
-	"AuditHead":     func() json.RawMessage { return example(exampleAuditHead()) },
+	"User":            func() json.RawMessage { return example(exampleUser()) },
+	"Member":          func() json.RawMessage { return example(exampleMember()) },
+	"APIKey":          func() json.RawMessage { return example(exampleAPIKey()) },
+	"KeyWithSecret":   func() json.RawMessage { return example(keyWithSecret{exampleSecret, exampleAPIKey()}) },
+	"ImportReceipt":   func() json.RawMessage { return example(exampleImport()) },
+	"Verification":    func() json.RawMessage { return example(exampleVerification()) },
+	"Run":             func() json.RawMessage { return example(exampleRun()) },
+	"ListedRun":       func() json.RawMessage { return example(listedRun{Run: exampleRun()}) },
+	"UsageReceipt":    func() json.RawMessage { return example(exampleReceipt()) },
+	"UsageSummary":    func() json.RawMessage { return example(exampleSummary()) },
+	"MeterDefinition": func() json.RawMessage { return example(exampleMeter()) },
+	"UsageSeries":     func() json.RawMessage { return example(exampleSeries()) },
+	"QuotaUse":        func() json.RawMessage { return example(exampleQuotaUse()) },
+	"Decision":        func() json.RawMessage { return example(exampleDecision()) },
+	"Event":           func() json.RawMessage { return example(exampleEvent()) },
+	"Denial":          func() json.RawMessage { return example(exampleDenial()) },
+	"AuditRow":        func() json.RawMessage { return example(exampleAuditRow()) },
+	"AuditHead":       func() json.RawMessage { return example(exampleAuditHead()) },
 	"AuditVerification": func() json.RawMessage {
 		return example(rentroll.AuditVerification{
 			TenantID: exampleTenantID, Verdict: rentroll.AuditHolds, Rows: 7, Total: 7, ChainedFrom: 1, Hash: exampleHash,
@@ -188,8 +190,30 @@ func exampleSummary() rentroll.UsageSummary {
 		TenantID: exampleTenantID, TotalRecords: 60,
 		Period: rentroll.UsagePeriod{Start: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), End: exampleTime},
 		Meters: map[string]rentroll.MeterTotal{
-			rentroll.MeterTokensUsed: {Total: 555_000, Unit: "tokens", Count: 30},
-			rentroll.MeterWorkerRuns: {Total: 30, Unit: "count", Count: 30},
+			rentroll.MeterTokensUsed: {Total: 555_000, Unit: "tokens", Count: 30, Aggregation: rentroll.AggregateSum},
+			rentroll.MeterWorkerRuns: {Total: 30, Unit: "count", Count: 30, Aggregation: rentroll.AggregateSum},
+		},
+	}
+}
+
+func exampleMeter() rentroll.MeterDefinition {
+	return rentroll.MeterDefinition{
+		TenantID: exampleTenantID, Meter: rentroll.MeterTokensUsed, Unit: "tokens", Aggregation: rentroll.AggregateSum, DisplayName: "Tokens",
+		PriceMicros: new(int64(3_000_000)), PricePer: 1_000_000, Dimensions: []string{"model"}, HasEvents: true,
+	}
+}
+
+func exampleSeries() rentroll.UsageSeries {
+	first := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	return rentroll.UsageSeries{
+		TenantID: exampleTenantID, Meter: rentroll.MeterTokensUsed, Unit: "tokens", Aggregation: rentroll.AggregateSum,
+		Period: rentroll.UsagePeriod{Start: first, End: first.AddDate(0, 0, 2)}, Bucket: rentroll.BucketDay, Timezone: "UTC", GroupBy: "model",
+		Points: []rentroll.SeriesPoint{
+			{Start: first, End: first.AddDate(0, 0, 1), Total: 500, Count: 3}, {Start: first.AddDate(0, 0, 1), End: first.AddDate(0, 0, 2)},
+		},
+		Groups: []rentroll.SeriesGroup{
+			{Kind: rentroll.GroupValue, Value: "large", Total: 400, Count: 2, Totals: []int64{400, 0}, Counts: []int64{2, 0}},
+			{Kind: rentroll.GroupNone, Total: 100, Count: 1, Totals: []int64{100, 0}, Counts: []int64{1, 0}},
 		},
 	}
 }

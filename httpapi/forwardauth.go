@@ -1,12 +1,9 @@
 package httpapi
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -44,9 +41,9 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	secret, err := credential(x.request.Header)
 	switch {
 	case err != nil || len(secret) > maxSecret:
-		return nothing{}, denied(x, "malformed", nil) // 400 elsewhere, but a proxy knows 401 and 403 only
+		return nothing{}, denied(x, "malformed") // 400 elsewhere, but a proxy knows 401 and 403 only
 	case secret == "":
-		return nothing{}, denied(x, "missing", nil)
+		return nothing{}, denied(x, "missing")
 	}
 	v, err := s.engine.VerifyAPIKey(c, rentroll.VerifyAPIKeyParams{
 		Secret: secret, Permission: rentroll.Permission(p.Permission), WorkerID: p.WorkerID, IP: s.callerAddress(x.request),
@@ -56,11 +53,9 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 	}
 	x.asker = v.APIKeyID
 	h := x.writer.Header()
-	if v.RateLimit != nil {
-		setRateLimit(h, v.RateLimit, s.engine.Now())
-	}
+	showRateLimits(h, v.RateLimits)
 	if !v.Valid {
-		return nothing{}, denied(x, string(v.Code), v.RateLimit)
+		return nothing{}, denied(x, string(v.Code))
 	}
 	withoutBody(h)
 	told := [...]string{v.TenantID.String(), v.APIKeyID.String(), string(v.Plan), strings.Join(v.Permissions, " ")}
@@ -72,29 +67,9 @@ func (s *server) forwardAuth(c *call, p *forwardAuthParams, _ *none) (nothing, e
 
 // denied refuses a request for a reason, which is the code of a verification or "missing". It is told in a header, too,
 // since proxies drop the body or pass it on unread.
-func denied(x *exchange, reason string, l *rentroll.RateLimitInfo) error {
-	err := (&rentroll.Verification{Code: rentroll.NullString(reason)}).Err()
-	h := x.writer.Header()
-	h.Set(denialHeader, reason)
-	if errors.Is(err, rentroll.CodeRateLimited) {
-		h.Set("Retry-After", strconv.FormatInt(pace(l), 10))
-	}
-	return err
-}
-
-// pace is in how many seconds a rate limit that is used up lets one more request through.
-func pace(l *rentroll.RateLimitInfo) int64 {
-	if l == nil || l.Limit <= 0 {
-		return 1
-	}
-	return (60 + l.Limit - 1) / l.Limit
-}
-
-// setRateLimit tells how a key stands against its rate limit, in the headers of the IETF's draft.
-func setRateLimit(h http.Header, l *rentroll.RateLimitInfo, now time.Time) {
-	seconds := max(0, int64((l.ResetsAt.Sub(now)+time.Second-1)/time.Second))
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=60`, l.Limit))
-	h.Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%d`, l.Remaining, seconds))
+func denied(x *exchange, reason string) error {
+	x.writer.Header().Set(denialHeader, reason)
+	return (&rentroll.Verification{Code: rentroll.NullString(reason)}).Err()
 }
 
 // forwardAuthRoute adds the route and what is said of its parameters and of the headers of its answers.
@@ -104,7 +79,7 @@ func (s *server) forwardAuthRoute() {
 		status: http.StatusNoContent, relayed: true,
 		codes: codes{
 			rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated,
-			rentroll.CodeWorkerNotAllowed, rentroll.CodeRateLimited,
+			rentroll.CodeWorkerNotAllowed, rentroll.CodeRateLimited, rentroll.CodeOverloaded,
 		},
 	}
 	add(s, r, s.forwardAuth)
@@ -137,7 +112,7 @@ func (s *server) forwardAuthRoute() {
 	}
 	for _, status := range []int{http.StatusNoContent, http.StatusTooManyRequests} {
 		answers(status, map[string]string{
-			"RateLimit-Policy": "The key's rate limit, where it has one.", "RateLimit": "What is left of it, and the seconds until it is whole again.",
+			"RateLimit-Policy": "The limits of requests a minute that the key and its tenant have, where there are any.", "RateLimit": "What is left of each, and the seconds until it is whole again.",
 		})
 	}
 }

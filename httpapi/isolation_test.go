@@ -23,6 +23,7 @@ func (w *world) settle(slug string) (id, key string) {
 	w.operator("POST", at+"/members", `{"user_id":"`+user+`"}`).expect(201)
 	w.operator("POST", at+"/runs", `{"worker_id":"`+slug+`-worker","task":"t"}`).expect(201)
 	w.operator("POST", at+"/usage", `{"meter":"`+slug+`_meter","amount":1,"unit":"pages"}`).expect(200)
+	w.operator("PUT", "/v1/meters/zz_for_all", `{"unit":"pages"}`).expect(200)
 	return tenant, key
 }
 

@@ -105,7 +105,7 @@ func (r route) refusals(once bool) []rentroll.Code {
 		rentroll.CodeMalformedRequest, rentroll.CodeValidationFailed, rentroll.CodeInternal, rentroll.CodeUnavailable,
 	}, r.codes...)
 	if r.needs != "" {
-		may = append(may, rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeRateLimited)
+		may = append(may, rentroll.CodeUnauthenticated, rentroll.CodeForbidden, rentroll.CodeRateLimited, rentroll.CodeOverloaded)
 		if !r.operatorsOnly() {
 			may = append(may, rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated)
 		}
@@ -115,9 +115,6 @@ func (r route) refusals(once bool) []rentroll.Code {
 	}
 	if r.body != noBody {
 		may = append(may, rentroll.CodePayloadTooLarge, rentroll.CodeUnsupportedMediaType)
-	}
-	if r.needs != "" && r.method() != http.MethodGet {
-		may = append(may, rentroll.CodeOverloaded)
 	}
 	if r.conditional {
 		may = append(may, rentroll.CodePreconditionFailed)

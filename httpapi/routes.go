@@ -215,6 +215,8 @@ func (s *server) runRoutes() {
 		needs: rentroll.PermUsageRead,
 	}, getUsage)
 
+	s.meteringRoutes()
+
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/workers", id: "listWorkers", does: "List the workers of a tenant", needs: rentroll.PermWorkerRead,
 	}, listWorkers)
@@ -226,6 +228,32 @@ func (s *server) runRoutes() {
 		at: "DELETE /v1/tenants/{tenant}/workers/{worker}", id: "deleteWorker", does: "Forget a worker",
 		more: "Its next run enables it again, if there is room.", needs: rentroll.PermWorkerManage,
 	}, deleteWorker)
+}
+
+// meteringRoutes are about what meters are and come to.
+func (s *server) meteringRoutes() {
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/usage/series", id: "getUsageSeries", does: "Add up a meter over time", more: aboutSeries,
+		needs: rentroll.PermUsageRead,
+	}, getUsageSeries)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/meters", id: "listMeters", does: "List a tenant's meters, by name", needs: rentroll.PermUsageRead,
+	}, listMeters)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/meters/{meter}", id: "getMeter", does: "Read what a meter is", needs: rentroll.PermUsageRead, tagged: true,
+	}, getMeter)
+	add(s, route{
+		at: "PUT /v1/tenants/{tenant}/meters/{meter}", id: "putMeter", does: "Set what a meter is in one tenant", more: aboutMeters,
+		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeUnitMismatch},
+	}, putMeter)
+	add(s, route{
+		at: "GET /v1/meters", id: "listPlatformMeters", does: "List the meters that are defined for all tenants, by name",
+		needs: rentroll.PermPlanRead, platform: true,
+	}, listPlatformMeters)
+	add(s, route{
+		at: "PUT /v1/meters/{meter}", id: "putPlatformMeter", does: "Set what a meter is in all tenants", more: aboutMeters,
+		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeUnitMismatch},
+	}, putPlatformMeter)
 }
 
 // insightRoutes answer questions and change nothing.

@@ -32,6 +32,14 @@ var samples = []sample{
 	{id: "listPlans", at: "GET /v1/plans", status: 200},
 	{id: "putPlan", at: "PUT /v1/plans/custom", status: 200, body: `{"name":"custom","limits":{"workers":4,"runs_per_day":{"limit":null,"mode":"soft"}},"retired":true,"thresholds":[50,100]}`},
 	{id: "deletePlan", at: "DELETE /v1/plans/custom", status: 204, alone: true},
+	{id: "listMeters", at: "GET /v1/tenants/{tenant}/meters", status: 200},
+	{id: "getMeter", at: "GET /v1/tenants/{tenant}/meters/pages", status: 200},
+	{id: "putMeter", at: "PUT /v1/tenants/{tenant}/meters/pages", status: 200, body: `{"unit":"pages","aggregation":"sum","display_name":"Pages",
+		"price_micros":1500,"price_per":1000,"dimensions":["model","region"]}`},
+	{id: "listPlatformMeters", at: "GET /v1/meters", status: 200},
+	{id: "putPlatformMeter", at: "PUT /v1/meters/seats", status: 200, body: `{"unit":"seats","aggregation":"max","display_name":"Seats",
+		"price_micros":5000000,"price_per":1,"dimensions":[]}`},
+	{id: "getUsageSeries", at: "GET /v1/tenants/{tenant}/usage/series?meter=tokens_used&bucket=day&group_by=worker", status: 200},
 	{id: "createUser", at: "POST /v1/users", status: 201, alone: true, body: `{"external_id":"user_1","email":"ada@acme.example","name":"Ada"}`},
 	{id: "listUsers", at: "GET /v1/users", status: 200},
 	{id: "getUser", at: "GET /v1/users/{user}", status: 200},
@@ -113,6 +121,8 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/acme/runs/"+ended+"/cancel", nil).expect(200)
 	_, operator := w.makeOperatorKey("auditor", "read:*")
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":2}}`).expect(201)
+	w.operator("PUT", "/v1/tenants/acme/meters/pages", `{"unit":"pages"}`).expect(200)
+	w.operator("PUT", "/v1/meters/seats", `{"aggregation":"max"}`).expect(200)
 	for _, slug := range []string{"spare", "suspended", "terminated"} {
 		w.operator("POST", "/v1/tenants", `{"name":"x","slug":"`+slug+`"}`).expect(201)
 	}

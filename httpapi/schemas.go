@@ -158,6 +158,12 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		return enum("", rentroll.KeyActive, rentroll.KeyRevoked, rentroll.KeyExpired)
 	case reflect.TypeFor[rentroll.RunStatus]():
 		return enum("", rentroll.RunQueued, rentroll.RunRunning, rentroll.RunCompleted, rentroll.RunFailed, rentroll.RunCanceled, rentroll.RunCrashed)
+	case reflect.TypeFor[rentroll.Aggregation]():
+		return enum("", rentroll.AggregateSum, rentroll.AggregateCount, rentroll.AggregateMax)
+	case reflect.TypeFor[rentroll.SeriesBucket]():
+		return enum("", rentroll.BucketHour, rentroll.BucketDay, rentroll.BucketMonth)
+	case reflect.TypeFor[rentroll.SeriesGroupKind]():
+		return enum("", rentroll.GroupValue, rentroll.GroupOther, rentroll.GroupNone)
 	case reflect.TypeFor[rentroll.UsageStatus]():
 		return enum("", rentroll.UsageRecorded, rentroll.UsageDuplicate, rentroll.UsageRejected)
 	case reflect.TypeFor[rentroll.ImportStatus]():
@@ -215,6 +221,9 @@ func newRegistry() huma.Registry {
 	describeAs[rentroll.KeyStatus](r)
 	describeAs[rentroll.RunStatus](r)
 	describeAs[rentroll.UsageStatus](r)
+	describeAs[rentroll.Aggregation](r)
+	describeAs[rentroll.SeriesBucket](r)
+	describeAs[rentroll.SeriesGroupKind](r)
 	describeAs[rentroll.ImportStatus](r)
 	describeAs[rentroll.Scope](r)
 	describeAs[rentroll.Code](r)
@@ -280,6 +289,7 @@ var nullable = []string{
 	"Plan.thresholds",
 	"Difference.tenant_id", "Unchecked.tenant_id",
 	"UsageResult.errors",
+	"MeterDefinition.tenant_id",
 	"ImportResult.api_key_id", "ImportResult.errors",
 	"Verification.tenant_id", "Verification.api_key_id", "Verification.permissions", "Verification.allowed_workers",
 	"Verification.rate_limit",
@@ -334,7 +344,20 @@ var meanings = map[string]string{
 	"UsageResult.code":            "Why the event was rejected",
 	"UsageResult.errors":          "Which of its fields are wrong",
 	"UsageSummary.total_records":  "Events in the range",
+	"MeterTotal.total":            "By the meter's aggregation",
 	"MeterTotal.count":            "Events",
+	"MeterDefinition.tenant_id":   "null where it is for all tenants",
+	"MeterDefinition.unit":        "null until it is set or the first event fixes it",
+	"MeterDefinition.price_per":   "For how many units the price is",
+	"MeterDefinition.dimensions":  "Members of the events' metadata by which the meter's series can be grouped",
+	"MeterDefinition.has_events":  "Unit and aggregation are fixed",
+	"SeriesPoint.total":           "By the meter's aggregation",
+	"SeriesPoint.count":           "Events",
+	"UsageSeries.groups":          "Largest first, then the others, then events that have no value",
+	"SeriesGroup.kind":            "other: all further values together; none: events that have no value",
+	"SeriesGroup.value":           "null but for kind value",
+	"SeriesGroup.totals":          "One for each point",
+	"SeriesGroup.counts":          "One for each point",
 	"AuditRow.tenant_id":          "null for the platform's own",
 	"AuditRow.sequence":           "1, 2, 3 … within the tenant, without gaps",
 	"AuditRow.old":                "What changed, before; null for a creation",

@@ -131,15 +131,20 @@ type usageSummaryParams struct {
 func (p usageSummaryParams) tenantRef() string { return p.Tenant }
 
 func getUsage(c *call, p *usageSummaryParams, _ *none) (*rentroll.UsageSummary, error) {
+	if err := plausibleRange(c, p.Start, p.End); err != nil {
+		return nil, err
+	}
+	return c.engine.GetUsageSummary(c, rentroll.UsageSummaryParams{TenantID: c.tenant, Start: p.Start, End: p.End})
+}
+
+// plausibleRange refuses times that would be taken for none.
+func plausibleRange(c *call, start, end time.Time) error {
 	given := exchangeOf(c).request.URL.Query()
 	var bad fieldErrors
-	for name, at := range map[string]time.Time{"start": p.Start, "end": p.End} {
+	for name, at := range map[string]time.Time{"start": start, "end": end} {
 		if given.Has(name) && (at.Year() < 1970 || at.Year() > 9999) {
 			bad.add(name, "must be a time from 1970 to 9999")
 		}
 	}
-	if err := invalid(bad...); err != nil {
-		return nil, err
-	}
-	return c.engine.GetUsageSummary(c, rentroll.UsageSummaryParams{TenantID: c.tenant, Start: p.Start, End: p.End})
+	return invalid(bad...)
 }

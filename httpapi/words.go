@@ -46,6 +46,8 @@ const (
 	aboutReserve    = "Beside what the run holds already, all of it or nothing: a denial is `quota_exceeded` by the month of the key or of the tenant, and the run goes on. The lease stays as it is."
 	aboutRetry      = "Of a failed, crashed or canceled run, or of an open one past its lease, which then crashes: the same worker, task, input and user, by the same decision as a first run. The new run names its parent in `parent_run_id`, the parent the new run in `retried_by`. Of each run there is one retry: another is `already_exists`, with the same idempotency key the answer is repeated. A retry that fails may be retried itself."
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
+	aboutMeters     = "Replaces what was set there, whole. A tenant inherits what it has not set itself from what is set for all tenants. Aggregation and unit are fixed, in each tenant, by the meter's first event there. A new price counts in statements from the next period on; the first price that a meter gets, in the present period already."
+	aboutSeries     = "Points follow each other without gap; where nothing was used they are zero. At most 1,000. Days and months are those of the tenant's zone and billing months, or the calendar's of `timezone`. With `group_by` the largest groups are told apart, `groups` of them."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutEvents     = "`quota.threshold_reached` tells that the use of a quota came to a share of its limit (`threshold`, per cent; 80 and 100 where the plan says nothing else), `quota.soft_limit_passed` that it went above a soft one: once per tenant, quota and period, however many servers there are. Of `workers` and `api_keys` once until use falls below, of `concurrent_runs` once a day. A threshold that is not reached any more, because the limit was raised, is armed again."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
@@ -74,7 +76,8 @@ var tags = []*huma.Tag{
 	{Name: "API keys", Description: "The secrets that programs present."},
 	{Name: "Operator keys", Description: "The secrets of those who run the platform."},
 	{Name: "Runs", Description: "Executions of workers: admitted, watched, completed."},
-	{Name: "Usage", Description: "Meters and their events."},
+	{Name: "Usage", Description: "Meters' events and what they come to."},
+	{Name: "Meters", Description: "What is counted: aggregation, unit, price, dimensions."},
 	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
 	{Name: "Quotas", Description: "Limits and how a tenant stands against them."},
 	{Name: "Events", Description: "What has happened that somebody should hear of."},
@@ -87,7 +90,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
+		"usage": "Usage", "meters": "Meters", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
@@ -110,6 +113,8 @@ func describeParam(p *huma.Param) {
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
+		"meter": "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",
+		"group_by": "`worker`, `key` or a dimension that the meter keeps.", "groups": "How many groups to tell apart; the rest is `other`.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",
 		idempotencyHeader: "1 to 255 printable characters that name this request: sent again with equal parameters it has no second effect.",
 	}

@@ -86,6 +86,10 @@ func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock, omitted mask) string {
 		})
 		return "INSERT INTO " + b.Table + " (" + list + ") SELECT " + list + " FROM " + from +
 			" ON CONFLICT (" + strings.Join(names[:b.Keys], ", ") + ") DO UPDATE SET " + sums
+	case sqlstore.OpMax:
+		raised := join(b.Keys, len(names), ", ", func(i int) string { return sqlstore.Larger(b.Table, names[i]) })
+		return "INSERT INTO " + b.Table + " (" + list + ") SELECT " + list + " FROM " + from +
+			" ON CONFLICT (" + strings.Join(names[:b.Keys], ", ") + ") DO UPDATE SET " + raised
 	case sqlstore.OpFirst:
 		last := names[b.Keys-1]
 		given := "given." + last

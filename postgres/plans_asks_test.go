@@ -69,7 +69,15 @@ var parameters = map[string]struct {
 	"loadPayload":       {1, []any{whose{}, uid(9001)}},
 	"listWorkers":       {9000, []any{whose{}}},
 	"listMeters":        {9000, []any{whose{}}},
-	"sumRollups":        {1000, []any{whose{}, 100, 150}},
+	"listPrices":        {9000, []any{whose{}, 1 << 40}},
+	"sumRollups":        {1000, []any{whose{}, "", 100, 150}},
+	"hourParts":         {20, []any{whose{}, "", 100}},
+	"sumPeaks":          {1000, []any{whose{}, "", 100, 150}},
+	"groupRollups":      {50, []any{whose{}, "worker", 100, 150, "meter-1", 0}},
+	"groupHours":        {50, []any{whose{}, "worker", 100, 150, "meter-1"}},
+	"groupParts":        {1, []any{whose{}, "worker", 100, "meter-1", 0}},
+	"groupPeaks":        {50, []any{whose{}, "worker", 100, 150, "meter-1", 0}},
+	"listPeaks":         {1000, []any{whose{}, "", 100, 150}},
 	"sumEvents":         {900, []any{whose{}, 8000, 9000}},
 	"sumHeld":           {100_000, []any{whose{}}},
 	"countWorkers":      {9000, []any{whose{}}},
@@ -81,7 +89,6 @@ var parameters = map[string]struct {
 	"listKeyUses":       {201, []any{whose{}, uid(1000), 201}},
 	"nextRollup":        {1, []any{whose{}, "worker", 100}},
 	"nextEvent":         {1, []any{whose{}, 8000}},
-	"listRollups":       {1000, []any{whose{}, "worker", 100, 150, 1000}},
 	"sumBuckets":        {900, []any{whose{}, 8000, 9000}},
 	"listPeriods":       {100_000, []any{whose{}}},
 	"listDirectory":     {201, []any{"slug", "value-9000", 201}},
@@ -95,8 +102,12 @@ var parameters = map[string]struct {
 	"expiredSessions":   {500, []any{600, 500}},
 	"trimDenials":       {100, []any{whose{}, 50}},
 
-	"sumBucketsByWorker": {900, []any{whose{}, 8000, 9000}},
-	"sumBucketsByKey":    {900, []any{whose{}, 8000, 9000}},
+	"groupEvents":         {900, []any{whose{}, 8000, 9000, "meter-1", 0}},
+	"groupEventsByWorker": {900, []any{whose{}, 8000, 9000, "meter-1", 0}},
+	"groupEventsByKey":    {900, []any{whose{}, 8000, 9000, "meter-1", 0}},
+	"groupEventsByKept":   {900, []any{whose{}, 8000, 9000, "meter-1", 0}},
+	"sumBucketsByWorker":  {900, []any{whose{}, 8000, 9000}},
+	"sumBucketsByKey":     {900, []any{whose{}, 8000, 9000}},
 
 	"listOperatorKeys":       {20, []any{last, 21}},
 	"listActiveOperatorKeys": {20, []any{last, 21, 1 << 40}},
@@ -163,7 +174,7 @@ func (p *planTest) asksOfMany(conn *pgx.Conn, name string, stmt *sqlstore.Stmt) 
 		if len(rows) == 0 {
 			rows = slices.Repeat([][]any{blank(stmt.Bulk)}, sample.rows)
 		}
-		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd {
+		if op := stmt.Bulk.Op; op == sqlstore.OpInsert || op == sqlstore.OpAdd || op == sqlstore.OpMax {
 			rows = fresh(stmt.Bulk, rows, sample.rows)
 		}
 		tenants := make(map[string]bool)
@@ -232,7 +243,7 @@ func fresh(b *sqlstore.Bulk, rows [][]any, want int) (out [][]any) {
 	for i := range want {
 		row := slices.Clone(rows[i%len(rows)])
 		out = append(out, row)
-		if b.Op == sqlstore.OpAdd && i%2 == 0 && i < len(rows) {
+		if b.Op != sqlstore.OpInsert && i%2 == 0 && i < len(rows) {
 			continue
 		}
 		for j, c := range b.Columns {

@@ -62,6 +62,10 @@ var fillings = []filling{
 	{"usage_marks", 1_000_000, "tenant_id=owner(n); event_id='event-' || n; fingerprint=hash(n); usage_id=uid(n); recorded_at=n"},
 	{"usage_rollups", 1_000_000, `tenant_id=owner(n); dimension=CASE n % 3 WHEN 0 THEN '' WHEN 1 THEN 'worker' ELSE 'key' END;
 		bucket=n / 60; meter='meter-' || n % 60; value=CASE n % 3 WHEN 0 THEN '' ELSE 'value' END; total=1; events=1`},
+	{"usage_peaks", 1_000_000, `tenant_id=owner(n); dimension=CASE n % 3 WHEN 0 THEN '' WHEN 1 THEN 'worker' ELSE 'key' END;
+		bucket=n / 60; meter='meter-' || n % 60; value=CASE n % 3 WHEN 0 THEN '' ELSE 'value' END; peak=1`},
+	{"usage_values", 100_000, "tenant_id=owner(n); meter='meter-' || n % 5; dimension='model'; month=n / 1000; value='value-' || n; known=0"},
+	{"meter_prices", 10_000, "tenant_id=owner(n); meter='meter-' || n % 5; from_at=n; price_micros=n; price_per=1"},
 	{"periods", 100_000, "tenant_id=owner(n); start_at=n; end_at=n + 1"},
 	{"idempotency", 1_000_000, "tenant_id=owner(n); operation='run.create'; key='key-' || n; fingerprint=hash(n); result=''; created_at=n"},
 	{"audit", 1_000_000, `tenant_id=owner(n); sequence=n; id=uid(n); at=n; actor='system'; action='run.created'; resource_type='run';

@@ -26,13 +26,20 @@ var (
 	}
 	maySort = map[string]string{
 		"sumRollups": "groups by meter what lies in order of time; a tenant has few meters",
+		"sumPeaks":   "likewise",
 		"sumEvents":  "likewise, over what is left of a quarter of an hour",
 
-		"sumHeld":            "groups a tenant's open runs by key family; asked when a tenant is reconciled",
-		"sumKeyTokens":       "groups a stretch of events by key, likewise",
-		"sumBuckets":         "groups a stretch of events by bucket and meter, likewise",
-		"sumBucketsByWorker": "likewise, by worker, too",
-		"sumBucketsByKey":    "likewise, by key, too",
+		"groupRollups":        "groups by value what lies in order of time",
+		"groupPeaks":          "likewise",
+		"groupEvents":         "likewise, over what is left of a quarter of an hour",
+		"groupEventsByWorker": "likewise",
+		"groupEventsByKey":    "likewise",
+		"groupEventsByKept":   "likewise",
+		"sumHeld":             "groups a tenant's open runs by key family; asked when a tenant is reconciled",
+		"sumKeyTokens":        "groups a stretch of events by key, likewise",
+		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
+		"sumBucketsByWorker":  "likewise, by worker, too",
+		"sumBucketsByKey":     "likewise, by key, too",
 	}
 
 	// mayRoam are the statements that find rows of tenants across tenants.

@@ -31,6 +31,7 @@ func engineTests() []test {
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
+		{"PlanPreview", enginePlanPreview},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},
@@ -167,7 +168,8 @@ func engineCompletesOnce(s *scene) {
 	summary, err := h.GetUsageSummary(s.Context(), rentroll.UsageSummaryParams{TenantID: tenant})
 	s.must(err)
 	same(s, "the summary", summary.Meters, map[string]rentroll.MeterTotal{
-		rentroll.MeterTokensUsed: {Total: 25, Unit: "tokens", Count: 1}, rentroll.MeterWorkerRuns: {Total: 1, Unit: "count", Count: 1},
+		rentroll.MeterTokensUsed: {Total: 25, Unit: "tokens", Count: 1, Aggregation: rentroll.AggregateSum},
+		rentroll.MeterWorkerRuns: {Total: 1, Unit: "count", Count: 1, Aggregation: rentroll.AggregateSum},
 	})
 	done.TotalTokens++
 	if _, err := h.CompleteRun(s.Context(), done); !errors.Is(err, rentroll.CodeRunAlreadyEnded) {

@@ -63,3 +63,38 @@ func engineStandings(s *scene) {
 	_, err = h.as(secret).ListStandings(ctx, rentroll.ListStandingsParams{})
 	h.refused("a tenant's key", err, rentroll.CodeForbidden)
 }
+
+// enginePlanPreview foresees what a change of plan reports, and changes nothing.
+func enginePlanPreview(s *scene) {
+	h := s.engine()
+	ctx := h.Context()
+	tenant := h.newTenant("acme", quota.Limits{quota.ConcurrentRuns: quota.Of(1)})
+	_, _, err := h.PutPlan(ctx, rentroll.PutPlanParams{Name: "tiny", Limits: quota.Limits{quota.RunsPerDay: quota.Of(0), quota.Workers: quota.Of(1)}})
+	h.must(err)
+	_, _, err = h.PutPlan(ctx, rentroll.PutPlanParams{Name: "gone", Retired: true})
+	h.must(err)
+	_, err = h.newRun(tenant)
+	h.must(err)
+	before, err := h.GetTenant(ctx, tenant)
+	h.must(err)
+	preview, err := h.PreviewPlan(ctx, tenant, "tiny")
+	h.must(err)
+	same(s, "what would be over", preview.OverLimit, []rentroll.OverLimit{{Quota: quota.RunsPerDay, Limit: 0, Current: 1}})
+	for _, q := range preview.Quotas {
+		if q.Quota == quota.ConcurrentRuns && (q.Limit == nil || *q.Limit != 1 || q.Used != 1) {
+			h.Errorf("the override does not stay in force: %+v", q)
+		}
+	}
+	after, err := h.GetTenant(ctx, tenant)
+	h.must(err)
+	same(s, "the tenant", after, before)
+	changed, err := h.UpdatePlan(ctx, rentroll.UpdatePlanParams{TenantID: tenant, Plan: "tiny"})
+	h.must(err)
+	same(s, "what is over", changed.OverLimit, preview.OverLimit)
+	_, err = h.PreviewPlan(ctx, tenant, "gone")
+	h.refused("a retired plan", err, rentroll.CodeValidationFailed, "plan")
+	_, err = h.PreviewPlan(ctx, tenant, "none")
+	h.refused("no plan", err, rentroll.CodeUnknownPlan, "plan")
+	_, err = h.PreviewPlan(ctx, newID[rentroll.TenantID](s), "tiny")
+	h.refused("no tenant", err, rentroll.CodeNotFound)
+}

@@ -38,7 +38,7 @@ func engineCorrects(s *scene) {
 	same(s, "the token month", h.used(tenant, quota.TokensPerMonth), int64(0))
 	sum, err := h.GetUsageSummary(h.Context(), rentroll.UsageSummaryParams{TenantID: tenant, Start: then, End: then.Add(time.Microsecond)})
 	h.must(err)
-	same(s, "where it counted", sum.Meters, map[string]rentroll.MeterTotal{rentroll.MeterTokensUsed: {Unit: "tokens", Count: 3}})
+	same(s, "where it counted", sum.Meters, map[string]rentroll.MeterTotal{rentroll.MeterTokensUsed: {Unit: "tokens", Count: 3, Aggregation: rentroll.AggregateSum}})
 
 	// All in one batch: the correction finds what stands before it, and nothing behind it.
 	receipt, err := h.RecordUsageBatch(h.Context(), rentroll.RecordUsageBatchParams{TenantID: tenant, Events: []rentroll.UsageParams{

@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
 )
 
 func rollupTests() []test {
@@ -14,6 +16,10 @@ func rollupTests() []test {
 		{"Sum", sumRollups},
 		{"DimensionsAreApart", rollupDimensions},
 		{"NegativeSums", negativeRollups},
+		{"Quarters", rollupQuarters},
+		{"SumsBeyondNumbers", rollupsBeyond},
+		{"Peaks", rollupPeaks},
+		{"Groups", rollupGroups},
 		{"AddFromManySides", addRollupsFromManySides},
 	}
 }
@@ -127,4 +133,105 @@ func addRollupsFromManySides(s *scene) {
 	})
 	want := map[string]rentroll.RollupSum{"a": {Total: 80, Events: 40}}
 	same(s, "the sums", s.sumRollups(tenant, bucket(0), bucket(1)), want)
+}
+
+// rollupQuarters: whatever quarters of hours a range is made of, it has those and no others.
+func rollupQuarters(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	sums := map[rentroll.RollupKey]rentroll.RollupSum{}
+	var wantList []rentroll.Rollup
+	for i := range 12 {
+		k := totalOf(tenant, "a", bucket(i))
+		sums[k] = rentroll.RollupSum{Total: 1 << i, Events: 1}
+		wantList = append(wantList, rentroll.Rollup{RollupKey: k, RollupSum: sums[k]})
+	}
+	s.addRollups(sums)
+	for from := range 13 {
+		for to := from; to <= 12; to++ {
+			var want map[string]rentroll.RollupSum
+			if from < to {
+				want = map[string]rentroll.RollupSum{"a": {Total: 1<<to - 1<<from, Events: int64(to - from)}}
+			}
+			same(s, "the sums", s.sumRollups(tenant, bucket(from), bucket(to)), want)
+		}
+	}
+	s.view(func(ctx context.Context, r rentroll.Reader) error {
+		list, err := r.ListRollups(ctx, rentroll.RollupFilter{TenantID: tenant, From: bucket(0), To: bucket(12), Limit: 100})
+		same(s, "the list", list, wantList)
+		s.must(err)
+		list, err = r.ListRollups(ctx, rentroll.RollupFilter{TenantID: tenant, From: bucket(2), To: bucket(7), Limit: 100})
+		same(s, "the list", list, wantList[2:7])
+		return err
+	})
+}
+
+// rollupsBeyond: a sum that no int64 holds is the largest one, whatever database adds.
+func rollupsBeyond(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	s.addRollups(map[rentroll.RollupKey]rentroll.RollupSum{
+		totalOf(tenant, "up", bucket(0)): {Total: 1 << 62, Events: 1}, totalOf(tenant, "up", bucket(9)): {Total: 1 << 62, Events: 1},
+		totalOf(tenant, "down", bucket(0)): {Total: -1 << 62, Events: 1}, totalOf(tenant, "down", bucket(9)): {Total: -1<<62 - 1, Events: 1},
+		totalOf(tenant, "even", bucket(0)): {Total: 1 << 62, Events: 1}, totalOf(tenant, "even", bucket(9)): {Total: 1 - 1<<62, Events: 1},
+	})
+	same(s, "the sums", s.sumRollups(tenant, bucket(0), bucket(10)), map[string]rentroll.RollupSum{
+		"up": {Total: math.MaxInt64, Events: 2}, "down": {Total: math.MinInt64, Events: 2}, "even": {Total: 1, Events: 2},
+	})
+}
+
+// rollupPeaks: what is larger replaces what was, what is smaller does not.
+func rollupPeaks(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	key, other := totalOf(tenant, "a", bucket(0)), totalOf(tenant, "a", bucket(3))
+	for _, peak := range []int64{5, 9, 2} {
+		s.put(func(b *rentroll.Batch) { b.Peaks = map[rentroll.RollupKey]int64{key: peak, other: 7} })
+	}
+	s.view(func(ctx context.Context, r rentroll.Reader) error {
+		sums, err := r.SumPeaks(ctx, tenant, bucket(0), bucket(1))
+		same(s, "the peak", sums, []rentroll.MeterSum{{Meter: "a", Peak: 9}})
+		s.must(err)
+		list, err := r.ListPeaks(ctx, tenant, "", bucket(0), bucket(9))
+		same(s, "the list", list, []rentroll.Rollup{{RollupKey: key, Peak: 9}, {RollupKey: other, Peak: 7}})
+		s.must(err)
+		groups, err := r.GroupPeaks(ctx, rentroll.GroupFilter{
+			TenantID: tenant, Meter: "a", Ranges: []quota.Period{{Start: bucket(4), End: bucket(9)}, {Start: bucket(0), End: bucket(4)}},
+		})
+		same(s, "the groups", groups, []rentroll.GroupSum{{Range: 1, Peak: 9}})
+		return err
+	})
+}
+
+// rollupGroups: ranges of any quarters find what belongs to them, by value.
+func rollupGroups(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	sums := map[rentroll.RollupKey]rentroll.RollupSum{}
+	for i := range 16 {
+		for _, value := range []string{"x", "y"} {
+			k := totalOf(tenant, "a", bucket(i))
+			k.Dimension, k.Value = "worker", value
+			sums[k] = rentroll.RollupSum{Total: int64(len(value)) << i, Events: 1}
+			k.Meter = "b"
+			sums[k] = rentroll.RollupSum{Total: 1e6, Events: 1}
+		}
+	}
+	s.addRollups(sums)
+	for _, cuts := range [][]int{{0, 4, 8, 12, 16}, {1, 3, 4, 9}, {2, 14}, {5, 6, 7}} {
+		f := rentroll.GroupFilter{TenantID: tenant, Dimension: "worker", Meter: "a"}
+		want := map[string][]rentroll.RollupSum{}
+		for i := 1; i < len(cuts); i++ {
+			f.Ranges = append(f.Ranges, quota.Period{Start: bucket(cuts[i-1]), End: bucket(cuts[i])})
+			for _, value := range []string{"x", "y"} {
+				want[value] = append(want[value], rentroll.RollupSum{Total: 1<<cuts[i] - 1<<cuts[i-1], Events: int64(cuts[i] - cuts[i-1])})
+			}
+		}
+		s.view(func(ctx context.Context, r rentroll.Reader) error {
+			rows, err := r.GroupRollups(ctx, f)
+			got := map[string][]rentroll.RollupSum{"x": make([]rentroll.RollupSum, len(f.Ranges)), "y": make([]rentroll.RollupSum, len(f.Ranges))}
+			for _, row := range rows {
+				got[row.Value][row.Range].Total += row.Total
+				got[row.Value][row.Range].Events += row.Events
+			}
+			same(s, "the groups", got, want)
+			return err
+		})
+	}
 }

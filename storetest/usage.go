@@ -18,12 +18,48 @@ func meterRef(m *rentroll.Meter) rentroll.MeterRef {
 }
 
 func fullMeter(s *scene) *rentroll.Meter {
-	return &rentroll.Meter{TenantID: newID[rentroll.TenantID](s), Name: "storage.gb_hours", Unit: "GB·h"}
+	return &rentroll.Meter{
+		TenantID: newID[rentroll.TenantID](s), Name: "storage.gb_hours", Unit: "GB·h", Aggregation: rentroll.AggregateMax, Fixed: true,
+		DisplayName: "Storage é", PriceMicros: new(int64(1 << 40)), PricePer: 1000, Dimensions: []string{"model", "region"},
+	}
+}
+
+// bareMeter is one of which nothing is set.
+func bareMeter(s *scene) *rentroll.Meter {
+	return &rentroll.Meter{TenantID: newID[rentroll.TenantID](s), Name: "emails"}
+}
+
+var prices = noun[rentroll.PriceRef, rentroll.MeterPrice]{
+	rows: func(b *rentroll.Batch) *rentroll.Rowset[rentroll.PriceRef, rentroll.MeterPrice] { return &b.Prices },
+	key: func(p *rentroll.MeterPrice) rentroll.PriceRef {
+		return rentroll.PriceRef{TenantID: p.TenantID, Meter: p.Meter, From: p.From}
+	},
+	full: func(s *scene) *rentroll.MeterPrice {
+		return &rentroll.MeterPrice{TenantID: newID[rentroll.TenantID](s), Meter: "emails", From: after(3), PriceMicros: new(int64(7)), PricePer: 9}
+	},
+	bare: func(s *scene) *rentroll.MeterPrice {
+		return &rentroll.MeterPrice{TenantID: newID[rentroll.TenantID](s), Meter: "emails", From: after(3)}
+	},
+	edit: func(p *rentroll.MeterPrice) { p.PricePer = 10 },
+}
+
+var keptValues = noun[rentroll.ValueRef, rentroll.KeptValue]{
+	rows: func(b *rentroll.Batch) *rentroll.Rowset[rentroll.ValueRef, rentroll.KeptValue] { return &b.Values },
+	key:  func(v *rentroll.KeptValue) rentroll.ValueRef { return v.ValueRef },
+	full: func(s *scene) *rentroll.KeptValue {
+		return &rentroll.KeptValue{Known: 10_000, ValueRef: rentroll.ValueRef{
+			TenantID: newID[rentroll.TenantID](s), Meter: "emails", Dimension: "model", Month: after(0), Value: "Über",
+		}}
+	},
+	bare: func(s *scene) *rentroll.KeptValue {
+		return &rentroll.KeptValue{ValueRef: rentroll.ValueRef{TenantID: newID[rentroll.TenantID](s), Meter: "emails", Dimension: "model", Month: after(0)}}
+	},
+	edit: func(v *rentroll.KeptValue) { v.Known = 10_001 },
 }
 
 var meters = noun[rentroll.MeterRef, rentroll.Meter]{
 	rows: meterRows, key: meterRef,
-	full: fullMeter, bare: fullMeter,
+	full: fullMeter, bare: bareMeter,
 	edit: func(m *rentroll.Meter) { m.Unit = "other" },
 }
 
@@ -41,6 +77,12 @@ func usageTests() []test {
 	for _, t := range meters.tests() {
 		tests = append(tests, test{"Meter" + t.name, t.run})
 	}
+	for _, t := range prices.tests() {
+		tests = append(tests, test{"Price" + t.name, t.run})
+	}
+	for _, t := range keptValues.tests() {
+		tests = append(tests, test{"Value" + t.name, t.run})
+	}
 	return tests
 }
 
@@ -49,7 +91,7 @@ func eventOf(s *scene, tenant rentroll.TenantID, meter string, amount int64, at 
 	return &rentroll.UsageEvent{
 		ID: newID[rentroll.UsageID](s), TenantID: tenant, Meter: meter, Amount: amount, Unit: "count", Time: at, RecordedAt: after(9),
 		WorkerID: "writer", APIKeyID: newID[rentroll.KeyID](s), RunID: newID[rentroll.RunID](s), EventID: "é-1",
-		Metadata: json.RawMessage(`{"a": [1, "ü"]}`), Corrects: "é-0",
+		Metadata: json.RawMessage(`{"a": [1, "ü"]}`), Corrects: "é-0", Dimensions: map[string]string{"model": "ü"},
 	}
 }
 

@@ -273,6 +273,9 @@ func (s *server) url() string {
 func (s *server) greet() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "rentroll listens on http://%s\n", s.listener.Addr())
+	if !s.NoConsole {
+		fmt.Fprintf(&b, "Its console, for browsers, is at %s/console/\n", s.url())
+	}
 	switch {
 	case s.play != nil:
 		s.play.greet(&b)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // to spoil databases with
 
@@ -190,6 +191,7 @@ func TestFirstStartOnATerminal(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := &serveCmd{
 			databaseFlags: databaseFlags{Database: filepath.Join(dir, "x.db")}, Listen: "127.0.0.1:0", KeyPrefix: "acme", DrainTimeout: patience,
+			ConsoleIdle: time.Hour, ConsoleLifetime: time.Hour,
 			logFlags: logFlags{LogFormat: "auto"},
 		}
 		ended := make(chan error, 1)

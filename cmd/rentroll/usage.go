@@ -17,6 +17,7 @@ type usageCmd struct {
 
 	Record  usageRecord  `cmd:"" help:"Record usage: one event, or several."`
 	Summary usageSummary `cmd:"" help:"Add up a tenant's usage per meter."`
+	Series  usageSeries  `cmd:"" help:"Add up a meter over time, by worker, key or a kept dimension."`
 }
 
 type usageRecord struct {

@@ -33,7 +33,13 @@
       themed();
     }
     const opener = at("[data-opens]");
-    if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+    if (opener) {
+      const dialog = document.getElementById(opener.dataset.opens);
+      const filled = dialog.querySelector("[data-filled]"); // one dialog serves all lines of a table
+      if (filled) filled.value = opener.dataset.fill;
+      for (const about of dialog.querySelectorAll("[data-about]")) about.textContent = opener.dataset.about;
+      dialog.showModal();
+    }
     const closer = at("[data-closes]");
     if (closer) closer.closest("dialog")?.close();
     const copier = at("[data-copies]");

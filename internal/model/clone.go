@@ -9,7 +9,7 @@ import (
 func (w *World) Clone() *World {
 	c := &World{
 		tenants: map[Ref]*tenant{}, users: map[Ref]*user{}, plans: maps.Clone(w.plans), keys: map[Ref]*key{}, runs: map[Ref]*run{},
-		once: maps.Clone(w.once), audit: slices.Clip(w.audit), last: w.last,
+		once: maps.Clone(w.once), meters: maps.Clone(w.meters), prices: maps.Clone(w.prices), audit: slices.Clip(w.audit), last: w.last,
 	}
 	for ref, u := range w.users {
 		c.users[ref] = copied(u)
@@ -44,6 +44,13 @@ func (t *tenant) clone() *tenant {
 	c.increments, c.events, c.audit, c.spent = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit), slices.Clip(t.spent)
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
 	c.told, c.notices = maps.Clone(t.told), slices.Clip(t.notices)
+	c.fixedAs, c.meters, c.prices, c.values = maps.Clone(t.fixedAs), maps.Clone(t.meters), maps.Clone(t.prices), maps.Clone(t.values)
+	for name, values := range c.values {
+		c.values[name] = maps.Clone(values)
+	}
+	for name, prices := range c.prices {
+		c.prices[name] = slices.Clip(prices)
+	}
 	c.members, c.workers = maps.Clone(t.members), maps.Clone(t.workers)
 	for ref, m := range c.members {
 		c.members[ref] = copied(m)

@@ -72,6 +72,10 @@ type tenant struct {
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
+	fixedAs    map[string]string // meter → the aggregation that its events fixed
+	meters     map[string]MeterDef
+	prices     map[string][]price
+	values     map[string]map[string]bool // of kept dimensions, by meter, dimension and month
 	keys       []*key
 	members    map[Ref]*member
 	workers    map[string]*worker
@@ -132,7 +136,9 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 	t := &tenant{
 		TenantFields: p.TenantFields, ref: p.Ref, slug: p.Slug, plan: p.Plan, status: Active,
 		created: now, updated: now, since: now, last: now,
-		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{}, members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{},
+		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{},
+		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
+		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")

@@ -21,6 +21,7 @@ type event struct {
 	Time   time.Time
 	Worker string
 	Key    Ref
+	Kept   map[string]string // of dimensions that the meter keeps
 }
 
 // marked is an event that is known by its id.
@@ -120,7 +121,7 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 	}
 	out, corrected := &ReceiptView{}, false
 	for _, e := range p.Events {
-		status, code := t.record(e, by, now)
+		status, code := w.record(t, e, by, now)
 		if p.Single && status == rejected {
 			return nil, refuse(code)
 		}
@@ -135,7 +136,7 @@ func (w *World) RecordUsage(by Ref, now time.Time, p RecordUsage) (*ReceiptView,
 }
 
 // record decides one event.
-func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code string) {
+func (w *World) record(t *tenant, e UsageEvent, by Ref, now time.Time) (status, code string) {
 	if !e.valid() || by != Program && e.Key != 0 && e.Key != by {
 		return rejected, ValidationFailed
 	}
@@ -151,7 +152,7 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 		return "duplicate", ""
 	}
 	if e.Corrects != "" {
-		return t.correct(id, e, now)
+		return w.correct(t, id, e, now)
 	}
 	at := e.Time
 	switch {
@@ -162,8 +163,11 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 	case at.After(now.Add(5 * time.Minute)):
 		return rejected, ValidationFailed
 	}
-	unit := t.unit(e.Meter)
+	meter := w.meter(t, e.Meter)
+	unit := meter.Unit
 	switch {
+	case meter.Aggregation == "count" && e.Amount != 1:
+		return rejected, ValidationFailed
 	case unit == "" && e.Unit == "":
 		unit = "count"
 	case unit == "":
@@ -172,8 +176,11 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 		return rejected, UnitMismatch
 	}
 	t.changed(now)
-	t.units[e.Meter] = unit
-	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key})
+	if t.unit(e.Meter) == "" {
+		t.units[e.Meter], t.fixedAs[e.Meter] = unit, meter.Aggregation
+	}
+	kept := t.keep(e.Meter, meter.Dimensions, e.Metadata, at)
+	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Kept: kept})
 	if id != "" {
 		t.marks[id] = text(e)
 		t.marked[id] = marked{event: used, left: e.Amount}
@@ -182,10 +189,10 @@ func (t *tenant) record(e UsageEvent, by Ref, now time.Time) (status, code strin
 }
 
 // correct takes back what is left of an event at most, in the periods in which the event stands.
-func (t *tenant) correct(id string, e UsageEvent, now time.Time) (status, code string) {
+func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (status, code string) {
 	original, known := t.marked[e.Corrects]
 	switch {
-	case !known || original.corrects || original.Meter != e.Meter:
+	case !known || original.corrects || original.Meter != e.Meter || w.meter(t, e.Meter).Aggregation == "max":
 		return rejected, ValidationFailed
 	case e.Unit != "" && e.Unit != t.unit(e.Meter):
 		return rejected, UnitMismatch
@@ -257,6 +264,8 @@ type MeterView struct {
 	Total int64  `json:"total"`
 	Unit  string `json:"unit"`
 	Count int64  `json:"count"`
+
+	Aggregation string `json:"aggregation"`
 }
 
 // SummaryView holds the sums of a range of time.
@@ -293,8 +302,13 @@ func (w *World) Summary(by Ref, now time.Time, id Ref, start, end time.Time) (*S
 		if !(quota.Period{Start: start, End: end}).Contains(e.Time) {
 			continue
 		}
-		m := v.Meters[e.Meter]
-		m.Total, m.Count, m.Unit = m.Total+e.Amount, m.Count+1, t.unit(e.Meter)
+		m, meter := v.Meters[e.Meter], w.meter(t, e.Meter)
+		m.Count, m.Unit, m.Aggregation = m.Count+1, meter.Unit, meter.Aggregation
+		if meter.Aggregation == "max" {
+			m.Total = max(m.Total, e.Amount)
+		} else {
+			m.Total += e.Amount
+		}
 		v.Meters[e.Meter] = m
 		v.Records++
 	}

@@ -57,6 +57,8 @@ type World struct {
 	keys    map[Ref]*key
 	runs    map[Ref]*run
 	once    map[onceKey]onceRecord
+	meters  map[string]MeterDef
+	prices  map[string][]price
 	audit   []string  // of the platform
 	last    time.Time // the latest now of any change of the platform
 }
@@ -66,6 +68,7 @@ func New() *World {
 	w := &World{
 		tenants: map[Ref]*tenant{}, users: map[Ref]*user{}, plans: map[string]PlanView{},
 		keys: map[Ref]*key{}, runs: map[Ref]*run{}, once: map[onceKey]onceRecord{},
+		meters: map[string]MeterDef{}, prices: map[string][]price{},
 	}
 	builtin := func(name string, workers, runs, concurrent, tokens, keys int64) {
 		w.plans[name] = PlanView{Name: name, Limits: quota.Limits{

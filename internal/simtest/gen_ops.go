@@ -21,9 +21,11 @@ func (g *generator) operation() op {
 		{20, g.usage},
 		{4, g.increment},
 		{4, g.sums},
+		{2, g.series},
+		{2, g.meter},
 		{6, g.newKey},
 		{3, g.revocation},
-		{7, g.rotation},
+		{9, g.rotation},
 		{4, g.question},
 		{5, g.workers},
 		{9, g.look},
@@ -248,6 +250,12 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 	if g.chance(10) {
 		e.Metadata = `{"a": 1, "b": "x"}`
 	}
+	if g.chance(30) {
+		e.Metadata = fmt.Sprintf(`{"model": %s, "n": 5}`, pick(g, []string{`"s"`, `"m"`, `"l"`, `"xl"`, `"other"`, `true`, `null`, `7`, `["s"]`}))
+	}
+	if g.chance(10) {
+		e.Meter, e.Amount = pick(g, []string{"calls", "seats"}), pick(g, []int64{1, 1, 1, e.Amount})
+	}
 	if g.chance(12) {
 		e = g.correction(id)
 	}
@@ -279,7 +287,7 @@ func (g *generator) correction(id model.Ref) model.UsageEvent {
 		e.EventID = ""
 	case 2:
 		e.Worker = "alpha"
-	case 3:
+	case 3, 4, 5:
 		e.Unit = "GB"
 	}
 	return e

@@ -54,7 +54,7 @@ func newSide(t testing.TB, open Opener, clock *Clock, seed uint64) *side {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
 	engine, err := rentroll.New(store, &rentroll.Options{
-		Now: clock.Now, Random: rand.NewChaCha8(key), StatisticsInterval: time.Hour, SweepInterval: -1,
+		Now: clock.Now, Random: rand.NewChaCha8(key), StatisticsInterval: time.Hour, SweepInterval: -1, DimensionValues: model.TellApart,
 	})
 	if err != nil {
 		t.Fatalf("starting an engine: %v", err)

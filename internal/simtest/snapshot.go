@@ -54,6 +54,7 @@ func (f facts) ofModel(w *model.World, now time.Time, id model.Ref, p cuts) {
 	f[of("members")] = w.ListMembers(id)
 	f[of("workers")] = w.ListWorkers(id)
 	f[of("audit")] = w.Audit(id)
+	f[of("meters")], _ = w.ListMeters(model.Program, now, id)
 	f[of("this month")], _ = w.Summary(model.Program, now, id, time.Time{}, time.Time{})
 	for i := 1; i < len(p.Times); i++ {
 		f[of(fmt.Sprintf("window %d", i))], _ = w.Summary(model.Program, now, id, p.Times[i-1], p.Times[i])
@@ -220,6 +221,11 @@ func (s *side) sums(ctx context.Context, f facts, id rentroll.TenantID, p cuts) 
 		return err
 	}
 	f[of("this month")] = summaryView(month)
+	meters, err := s.engine.ListMeters(ctx, id)
+	if err != nil {
+		return err
+	}
+	f[of("meters")] = meterViews(meters)
 	for i := 1; i < len(p.Times); i++ {
 		sum, err := s.engine.GetUsageSummary(ctx, rentroll.UsageSummaryParams{TenantID: id, Start: p.Times[i-1], End: p.Times[i]})
 		if err != nil {

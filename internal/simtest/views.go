@@ -105,7 +105,7 @@ func summaryView(s *rentroll.UsageSummary) *model.SummaryView {
 		Start: s.Period.Start.UTC(), End: s.Period.End.UTC(), Meters: map[string]model.MeterView{}, Records: s.TotalRecords,
 	}
 	for name, m := range s.Meters {
-		v.Meters[name] = model.MeterView{Total: m.Total, Unit: m.Unit, Count: m.Count}
+		v.Meters[name] = model.MeterView{Total: m.Total, Unit: m.Unit, Count: m.Count, Aggregation: string(m.Aggregation)}
 	}
 	return v
 }

@@ -88,6 +88,7 @@ const (
 	OpSelect           // by key
 	OpFirst            // selects for each key the first row, in the order of the key's last column, whose index serves it
 	OpAdd              // inserts the row or adds the columns behind the key to what is there
+	OpMax              // inserts the row or raises the columns behind the key to the larger value
 )
 
 // Column is a column of a table.

@@ -92,7 +92,7 @@ func TestReconcile(t *testing.T) {
 			{"usage_rollups", "total", "UPDATE usage_rollups SET total = 0 WHERE meter = 'tokens_used' AND dimension = 'api_key'"},
 			{"usage_rollups", "total", "DELETE FROM usage_rollups WHERE meter = 'pages' AND dimension = '' AND total = 6"},
 			{"usage_rollups", "total", `INSERT INTO usage_rollups (tenant_id, dimension, bucket, meter, value, total, events)
-				VALUES (TENANT, '', 900000000, 'ghosts', '', 1, 1)`},
+				VALUES (TENANT, '', 3600000000, 'ghosts', '', 1, 1)`},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'slug'"},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'external_id'"},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'user_external_id'"},

@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -30,9 +32,7 @@ var (
 
 	nextRollup = &Stmt{SQL: `SELECT bucket FROM usage_rollups WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3
 		ORDER BY bucket LIMIT 1`}
-	nextEvent   = &Stmt{SQL: "SELECT time FROM usage_events WHERE tenant_id = $1 AND time >= $2 ORDER BY time LIMIT 1"}
-	listRollups = &Stmt{SQL: `SELECT bucket, meter, value, total, events FROM usage_rollups
-		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket, meter, value LIMIT $5`}
+	nextEvent          = &Stmt{SQL: "SELECT time FROM usage_events WHERE tenant_id = $1 AND time >= $2 ORDER BY time LIMIT 1"}
 	sumBuckets         = bucketsBy("")
 	sumBucketsByWorker = bucketsBy("worker_id")
 	sumBucketsByKey    = bucketsBy("api_key_id")
@@ -142,41 +142,71 @@ func (r *reader) ListKeyUses(ctx context.Context, tenant rentroll.TenantID, afte
 
 // NextBucket returns the first bucket that anything falls into.
 func (r *reader) NextBucket(ctx context.Context, tenant rentroll.TenantID, dimension string, from time.Time) (next time.Time, err error) {
-	take := func(row Row) error {
+	err = r.ask(ctx, nextEvent, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+	}, func(row Row) error {
 		micros := row.Int()
-		if at := time.UnixMicro(micros - micros%bucketMicros).UTC(); next.IsZero() || at.Before(next) {
-			next = at
-		}
+		next = time.UnixMicro(micros - micros%bucketMicros).UTC()
 		return nil
+	})
+	if err != nil {
+		return next, err
 	}
-	err = r.session.Run(ctx,
-		&Request{Stmt: nextRollup, Rows: 1, Bind: func(_ int, a Args) {
-			a.ID(tenant)
-			a.Text(dimension)
-			a.Int(from.UnixMicro())
-		}, Scan: take},
-		&Request{Stmt: nextEvent, Rows: 1, Bind: func(_ int, a Args) {
-			a.ID(tenant)
-			a.Int(from.UnixMicro())
-		}, Scan: take},
-	)
+	rows, err := r.ListRollups(ctx, rentroll.RollupFilter{
+		TenantID: tenant, Dimension: dimension, From: from, To: cmp.Or(next, endOfTime), Limit: 1,
+	})
+	if len(rows) > 0 {
+		next = rows[0].Bucket
+	}
 	return next, err
 }
 
-// ListRollups lists rollups, by bucket.
+// endOfTime is behind every bucket.
+var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ListRollups lists rollups, by bucket: hour after hour, as there are any, until there are enough.
 func (r *reader) ListRollups(ctx context.Context, f rentroll.RollupFilter) (out []rentroll.Rollup, err error) {
-	err = r.ask(ctx, listRollups, func(a Args) {
+	for at := f.From.Truncate(hour); len(out) < f.Limit; at = at.Add(hour) {
+		var found time.Time
+		err := r.ask(ctx, nextRollup, func(a Args) {
+			a.ID(f.TenantID)
+			a.Text(f.Dimension)
+			a.Int(at.UnixMicro())
+		}, func(row Row) error {
+			found = time.UnixMicro(row.Int()).UTC()
+			return nil
+		})
+		if err != nil || found.IsZero() || !found.Before(f.To) {
+			return out, err
+		}
+		at = found
+		if out, err = r.listHour(ctx, f, at, out); err != nil {
+			return nil, err
+		}
+	}
+	return out[:min(len(out), f.Limit)], nil
+}
+
+// listHour lists the rollups of one hour that hold anything, quarter after quarter.
+func (r *reader) listHour(ctx context.Context, f rentroll.RollupFilter, at time.Time, out []rentroll.Rollup) ([]rentroll.Rollup, error) {
+	var quarters [4][]rentroll.Rollup
+	err := r.ask(ctx, hourParts, func(a Args) {
 		a.ID(f.TenantID)
 		a.Text(f.Dimension)
-		a.Int(f.From.UnixMicro())
-		a.Int(f.To.UnixMicro())
-		a.Int(int64(f.Limit))
+		a.Int(at.UnixMicro())
 	}, func(row Row) error {
-		k := rentroll.RollupKey{TenantID: f.TenantID, Dimension: f.Dimension, Bucket: time.UnixMicro(row.Int()).UTC(), Meter: row.Text(), Value: row.Text()}
-		out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}})
+		k := rentroll.RollupKey{TenantID: f.TenantID, Dimension: f.Dimension, Meter: row.Text(), Value: row.Text()}
+		for i := range quarters {
+			sum := rentroll.RollupSum{Total: row.Int(), Events: row.Int()}
+			k.Bucket = at.Add(time.Duration(i) * quarter)
+			if sum != (rentroll.RollupSum{}) && !k.Bucket.Before(f.From) && k.Bucket.Before(f.To) {
+				quarters[i] = append(quarters[i], rentroll.Rollup{RollupKey: k, RollupSum: sum})
+			}
+		}
 		return nil
 	})
-	return out, err
+	return slices.Concat(append([][]rentroll.Rollup{out}, quarters[:]...)...), err
 }
 
 // SumBuckets makes rollups anew from events.

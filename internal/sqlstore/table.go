@@ -148,6 +148,21 @@ func names(columns []Column) string {
 
 func placeholder(i int, _ Column) string { return fmt.Sprintf("$%d", i+1) }
 
+// peaker makes the statement that inserts a row or raises its columns behind the key to the larger value.
+func peaker(name string, columns []Column, keys int) *Stmt {
+	return &Stmt{
+		SQL: "INSERT INTO " + name + " (" + names(columns) + ") VALUES (" + list(columns, ", ", placeholder) +
+			") ON CONFLICT (" + names(columns[:keys]) + ") DO UPDATE SET " +
+			list(columns[keys:], ", ", func(_ int, c Column) string { return Larger(name, c.Name) }),
+		Bulk: &Bulk{Op: OpMax, Table: name, Columns: columns, Keys: keys},
+	}
+}
+
+// Larger sets a column to the larger of what is there and what came.
+func Larger(table, column string) string {
+	return fmt.Sprintf("%[2]s = CASE WHEN excluded.%[2]s > %[1]s.%[2]s THEN excluded.%[2]s ELSE %[1]s.%[2]s END", table, column)
+}
+
 // adder makes the statement that inserts a row or adds its columns behind the key to the row that is there.
 func adder(name string, columns []Column, keys int) *Stmt {
 	sums := list(columns[keys:], ", ", func(_ int, c Column) string {

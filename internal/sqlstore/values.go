@@ -148,6 +148,15 @@ func bindNullList(a Args, v []string) {
 	bindValue(a, v)
 }
 
+// bindNullMap writes a map as JSON text; an empty one is NULL.
+func bindNullMap(a Args, v map[string]string) {
+	if len(v) == 0 {
+		a.Null()
+		return
+	}
+	bindValue(a, v)
+}
+
 // scanValue reads JSON text that bindValue wrote.
 func scanValue(r Row, v any) error {
 	s := r.Text()

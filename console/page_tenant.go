@@ -1,0 +1,167 @@
+package console
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+// tenantPage is all of one tenant. What the visitor may not read stays nil.
+type tenantPage struct {
+	Tenant    *rentroll.Tenant
+	Gauges    []gauge
+	Overrides []override
+	Runs      []*rentroll.Run // queued and running
+	MoreRuns  bool
+	Denials   []*rentroll.Denial
+
+	// Of the page, and not of its news.
+	Plans   []*rentroll.Plan
+	Charts  []chart
+	Keys    *rentroll.List[*rentroll.APIKey]
+	Members []person
+	Workers []*rentroll.Worker
+	Audit   []*rentroll.AuditRow
+	Quotas  []quota.Definition
+	Actions tenantActions
+}
+
+// tenantActions says which buttons there are.
+type tenantActions struct{ Manage, Suspend, Resume, Terminate, Keys, Cancel bool }
+
+// override is a limit that beats the plan's.
+type override struct {
+	Name   quota.Name
+	Limit  quota.Limit
+	Active bool
+}
+
+// person is a member with what is known of the user.
+type person struct {
+	*rentroll.Member
+
+	User *rentroll.User // nil where the visitor may not read users
+}
+
+// How many lines the tables of a tenant's page have.
+const (
+	tenantRuns    = 20
+	tenantDenials = 12
+	tenantKeys    = 20
+	tenantMembers = 20
+	tenantAudit   = 12
+)
+
+func (v *visit) showTenant() (any, error) {
+	id, err := v.tenant()
+	if err != nil {
+		return nil, err
+	}
+	p := &tenantPage{}
+	if p.Tenant, err = v.engine.GetTenant(v, id); err != nil {
+		return nil, err
+	}
+	v.title = p.Tenant.Name
+	if err := v.tenantNews(p); err != nil || v.news {
+		return p, err
+	}
+	return p, v.tenantRest(p)
+}
+
+// tenantNews fills in what moves.
+func (v *visit) tenantNews(p *tenantPage) error {
+	id := p.Tenant.ID
+	quotas, err := v.engine.GetQuotas(v, id)
+	if err := allowed(err); err != nil {
+		return err
+	}
+	for _, q := range quotas {
+		p.Gauges = append(p.Gauges, newGauge(q))
+	}
+	for _, d := range quota.Definitions() {
+		if limit, ok := p.Tenant.LimitOverrides[d.Name]; ok {
+			p.Overrides = append(p.Overrides, override{d.Name, limit, limit.Active(v.now)})
+		}
+	}
+	for _, status := range []rentroll.RunStatus{rentroll.RunRunning, rentroll.RunQueued} {
+		runs, err := v.engine.ListRuns(v, rentroll.ListRunsParams{TenantID: id, Status: status, Page: rentroll.Page{Limit: tenantRuns}})
+		if err := allowed(err); err != nil {
+			return err
+		}
+		if runs != nil {
+			p.Runs, p.MoreRuns = append(p.Runs, runs.Items...), p.MoreRuns || runs.NextCursor != ""
+		}
+	}
+	denials, err := v.engine.ListDenials(v, rentroll.ListDenialsParams{TenantID: id, Page: rentroll.Page{Limit: tenantDenials}})
+	if denials != nil {
+		p.Denials = denials.Items
+	}
+	p.Actions = v.tenantActions(p.Tenant)
+	return allowed(err)
+}
+
+// tenantRest fills in what does not move.
+func (v *visit) tenantRest(p *tenantPage) (err error) {
+	id := p.Tenant.ID
+	p.Quotas = quota.Definitions()
+	p.Plans, err = v.engine.ListPlans(v)
+	if err := allowed(err); err != nil {
+		return err
+	}
+	p.Keys, err = v.engine.ListAPIKeys(v, rentroll.ListAPIKeysParams{TenantID: id, Page: rentroll.Page{Limit: tenantKeys}})
+	if err := allowed(err); err != nil {
+		return err
+	}
+	p.Workers, err = v.engine.ListWorkers(v, id)
+	if err := allowed(err); err != nil {
+		return err
+	}
+	members, err := v.engine.ListMembers(v, rentroll.ListMembersParams{TenantID: id, Page: rentroll.Page{Limit: tenantMembers}})
+	if err := allowed(err); err != nil {
+		return err
+	}
+	if members != nil {
+		for _, m := range members.Items {
+			user, err := v.engine.GetUser(v, m.UserID)
+			if err := allowed(err); err != nil {
+				return err
+			}
+			p.Members = append(p.Members, person{m, user})
+		}
+	}
+	audit, err := v.engine.ListAudit(v, rentroll.ListAuditParams{TenantID: id, Page: rentroll.Page{Limit: tenantAudit}})
+	if err := allowed(err); err != nil {
+		return err
+	}
+	if audit != nil {
+		p.Audit = audit.Items
+	}
+	p.Charts, err = v.tenantCharts(p)
+	return allowed(err)
+}
+
+func (v *visit) tenantActions(t *rentroll.Tenant) tenantActions {
+	manage := !v.isTenant() && v.can(rentroll.PermTenantManage)
+	active, suspended := t.Status == rentroll.TenantActive, t.Status == rentroll.TenantSuspended
+	return tenantActions{
+		Manage: manage && (active || suspended), Suspend: manage && active, Resume: manage && suspended, Terminate: manage && (active || suspended),
+		Keys: v.can(rentroll.PermKeyManage), Cancel: v.can(rentroll.PermRunUpdate),
+	}
+}
+
+// Tomorrow is the default end of an override, as a form field wants it: the viewer's midnight after next.
+func (v *visit) Tomorrow() string {
+	now := v.now.In(v.zone)
+	return time.Date(now.Year(), now.Month(), now.Day()+1, 23, 59, 0, 0, v.zone).Format(fieldTime)
+}
+
+// Once is a key under which what a form does is done once, however often it is sent.
+func (v *visit) Once() string { return rand.Text() }
+
+// Zone is the name of the viewer's time zone.
+func (v *visit) Zone() string { return v.zone.String() }
+
+// fieldTime is how a browser's field for a time writes it.
+const fieldTime = "2006-01-02T15:04"

@@ -1,0 +1,55 @@
+package rentroll
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rentroll/rentroll/quota"
+)
+
+// PlanPreview is how a tenant would stand under another plan.
+type PlanPreview struct {
+	Plan      string      `json:"plan"`
+	Quotas    []QuotaUse  `json:"quotas"`
+	OverLimit []OverLimit `json:"over_limit"` // what UpdatePlan would report if nothing changed meanwhile
+}
+
+// PreviewPlan says how a tenant would stand if UpdatePlan moved it to a plan now: its overrides stay in force. It is a read
+// and changes nothing. It needs quota:read.
+func (e *Engine) PreviewPlan(ctx context.Context, tenant TenantID, name string) (*PlanPreview, error) {
+	if err := e.may(tenant, PermQuotaRead); err != nil {
+		return nil, err
+	}
+	var bad problems
+	bad.add("plan", checkPlanName(name))
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	out := &PlanPreview{Plan: name}
+	err := e.viewLive(ctx, tenant, func(r Reader, a *Account, _ *Plan, now time.Time) error {
+		b := &Batch{}
+		b.Plans.Want(name)
+		if err := r.Load(ctx, b); err != nil {
+			return err
+		}
+		plan := b.Plans.Get(name)
+		switch {
+		case plan == nil:
+			return &Error{Code: CodeUnknownPlan, Message: fmt.Sprintf("there is no plan %q", name), Fields: []FieldError{{"plan", "is unknown"}}}
+		case plan.Retired && a.Plan != name:
+			return problems{{"plan", "is retired and takes no new tenants"}}.err()
+		}
+		for _, d := range quota.Definitions() {
+			if d.Span != quota.Rate {
+				out.Quotas = append(out.Quotas, quotaUse(a, plan, d.Name, now))
+			}
+		}
+		out.OverLimit = a.overLimits(plan, now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
