@@ -128,11 +128,16 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 
 // touch opens an account for changes, which are then written. Nothing may refuse the command after it.
 func (l *ledger) touch(a *Account, now time.Time) {
-	a.LastNow = now
-	l.Accounts.Put(a.TenantID, a)
+	l.note(a, now)
 	if a.TenantID != PlatformID && !slices.Contains(l.touched, a.TenantID) {
 		l.touched = append(l.touched, a.TenantID)
 	}
+}
+
+// note is touch where nothing that is counted changes, so that there is nothing to tell.
+func (l *ledger) note(a *Account, now time.Time) {
+	a.LastNow = now
+	l.Accounts.Put(a.TenantID, a)
 	if month, ended := l.ended[a.TenantID]; ended {
 		delete(l.ended, a.TenantID)
 		l.Periods = append(l.Periods, &PastPeriod{TenantID: a.TenantID, Start: month.Start, End: month.End})
