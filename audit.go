@@ -32,9 +32,13 @@ type AuditRow struct {
 	PersonalHash AuditHash       `json:"personal_hash"` // of the personal data that was erased; null while it is there
 }
 
-// ListAuditParams pages a tenant's audit rows, newest first. The zero TenantID is the platform.
+// ListAuditParams filters and pages a tenant's audit rows, newest first. The zero TenantID is the platform. Filters by actor
+// and resource look at a bounded stretch of rows a page, so a page may be short, or empty, and still have a next cursor.
 type ListAuditParams struct {
-	TenantID TenantID
+	TenantID   TenantID
+	Actor      string    // as rows name it, or one of the two around "via"; "" for all
+	ResourceID string    // what was changed, as rows name it; "" for all
+	Start, End time.Time // only rows from Start on and before End; zero is no bound
 	Page
 }
 
@@ -47,14 +51,24 @@ func (e *Engine) ListAudit(ctx context.Context, p ListAuditParams) (*List[*Audit
 	}
 	f := AuditFilter{TenantID: account}
 	var bad problems
-	scope := cursorScope("audit", f.TenantID.String())
+	p.check(&bad)
+	scope := p.scope(account)
 	limit, before := pageOf[[16]byte](p.Page, scope, &bad)
 	f.Limit, f.Before = limit, int64(binary.BigEndian.Uint64(before[8:]))
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
 	out := &List[*AuditRow]{Items: []*AuditRow{}}
-	err = e.viewAudit(ctx, f.TenantID, func(r Reader, _ *Account) error {
+	err = e.viewAudit(ctx, f.TenantID, func(r Reader, a *Account) error {
+		if p.filtered() {
+			rows, next, err := p.search(ctx, r, a, f)
+			out.Items = append(out.Items, public(rows)...)
+			if next != 0 {
+				position := auditPosition(&AuditRow{Sequence: next})
+				out.NextCursor = NullString(encodeCursor(scope, position[:]))
+			}
+			return err
+		}
 		rows, err := r.ListAudit(ctx, f)
 		out.Items = append(out.Items, public(trim(out, rows, f.Limit, scope, auditPosition))...)
 		return err

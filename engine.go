@@ -96,6 +96,9 @@ func New(store Store, options *Options) (*Engine, error) {
 	if opts.SweepInterval > 0 {
 		c.background.Go(e.sweepLoop)
 	}
+	if opts.Retention.Interval > 0 {
+		c.background.Go(e.pruneLoop)
+	}
 	return e, nil
 }
 
@@ -147,6 +150,16 @@ func (e *Engine) Ping(ctx context.Context) error {
 		_, err := r.HasOperatorKey(ctx)
 		return err
 	})
+}
+
+// Store returns what the store is called: "sqlite", "postgres".
+func (e *Engine) Store() string { return e.core.store.Traits().Name }
+
+// Latency asks the store for a row and returns how long the answer took.
+func (e *Engine) Latency(ctx context.Context) (time.Duration, error) {
+	began := systemClock()
+	err := e.Ping(ctx)
+	return systemClock().Sub(began), err
 }
 
 // bootstrap makes the platform's account and the built-in plans in a new database, and reads the plans.
@@ -284,7 +297,9 @@ func canonicalJSON(data json.RawMessage) json.RawMessage {
 
 // metrics are the engine's own counters.
 type metrics struct {
-	batches, commands, retries, isolated, unknownCommits, keyHits, keyStale atomic.Uint64
+	batches, commands, retries, isolated, unknownCommits, keyHits, keyStale, sweeps, failedSweeps atomic.Uint64
+
+	committing atomic.Int64 // nanoseconds
 }
 
 // Metrics are counters of an engine since its start, for monitoring.
@@ -294,6 +309,10 @@ type Metrics struct {
 	Retries        uint64        // transactions repeated after a serialization failure or deadlock
 	Isolated       uint64        // batches that failed on one command's data and were repeated in parts
 	UnknownCommits uint64        // commits whose outcome had to be looked up
+	CommitTime     time.Duration // how long those transactions took, from their beginning to their commit, all together
+	Sweeps         uint64        // rounds of looking for what is overdue in quiet tenants
+	FailedSweeps   uint64        // those of them that did not come to their end
+	WaitingCalls   int           // commands in a queue now
 	WaitingTenants int           // tenants with commands in a queue now
 	WaitingBytes   int           // what waiting commands hold now
 	Lanes          int           // this server's share of the store's transactions
@@ -310,10 +329,12 @@ func (e *Engine) Metrics() Metrics {
 	out := Metrics{
 		Batches: m.batches.Load(), Commands: m.commands.Load(), Retries: m.retries.Load(),
 		KeyHits: m.keyHits.Load(), KeyStale: m.keyStale.Load(), KeyQueries: e.core.keys.queries.Load(),
-		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(),
+		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(), CommitTime: time.Duration(m.committing.Load()),
+		Sweeps: m.sweeps.Load(), FailedSweeps: m.failedSweeps.Load(),
 	}
 	for _, l := range e.core.lanes {
 		out.WaitingTenants += l.queue.depth()
+		out.WaitingCalls += l.queue.waiting()
 	}
 	out.WaitingBytes = int(e.core.lanes[0].queue.room.used.Load())
 	p := e.core.cluster.peers()

@@ -224,9 +224,11 @@ func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 		if l.held != nil {
 			t.more = func(rows, bytes int) []*call { return l.queue.takeHeld(*l.held, rows, bytes, true) }
 		}
+		began := systemClock()
 		err = t.run()
 		switch {
 		case err == nil:
+			l.core.metrics.committing.Add(int64(systemClock().Sub(began)))
 			t.answer()
 			return nil, t.busy, nil
 		case classOf(err) == ClassUnknown && isUnavailable(err):

@@ -58,6 +58,9 @@ type Options struct {
 	// SweepInterval is how often runs over their lease and expired keys of quiet tenants are looked for. 0 is 15 seconds,
 	// less than 0 is never. Limits are exact without it.
 	SweepInterval time.Duration
+
+	// Retention says how long old rows are kept.
+	Retention Retention
 }
 
 const (
@@ -101,6 +104,7 @@ func (o *Options) withDefaults() (Options, error) {
 		opts.SweepInterval = defaultSweepInterval
 	}
 	var p problems
+	opts.Retention.complete(&p)
 	if !validKeyPrefix(opts.KeyPrefix) {
 		p.add("KeyPrefix", "must be 2 to 6 lower-case letters that do not end in \"op\"")
 	}

@@ -25,11 +25,39 @@ type recount struct {
 	*tenantDiff
 
 	account *Account // as it is stored
+
+	usageUntil, runsUntil time.Time // before when events, and ended runs, may be missing
+}
+
+// kept finds out what was pruned.
+func (c *recount) kept(ctx context.Context) error {
+	marks, err := c.ListPruned(ctx, c.tenant)
+	for _, m := range marks {
+		switch m.Kind {
+		case PruneUsage:
+			c.usageUntil = m.Until
+		case PruneRuns:
+			c.runsUntil = m.Until
+		case PruneMarks, PruneDenials, PruneDenialCounts, PruneOnce: // nothing is counted from them
+		}
+	}
+	return err
+}
+
+// missing reports whether a sum needs rows from an instant on of which some were pruned, and then says so.
+func (c *recount) missing(what string, from, until time.Time, table, field string) bool {
+	if !from.Before(until) {
+		return false
+	}
+	c.unchecked = append(c.unchecked, Unchecked{
+		TenantID: c.tenant, Table: table, Field: field, Reason: what + " before " + timeText(until) + " were pruned",
+	})
+	return true
 }
 
 // counters compares everything that stands in the account, and the counters of key families.
 func (c *recount) counters(ctx context.Context) error {
-	for _, compare := range []func(context.Context) error{c.held, c.gauges, c.day, c.month, c.periods} {
+	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.periods} {
 		if err := compare(ctx); err != nil {
 			return err
 		}
@@ -68,7 +96,7 @@ func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 			return err
 		}
 		for _, use := range uses {
-			current := use.MonthStart.Equal(c.account.Month.Start)
+			current := use.MonthStart.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
 			if current && tokens == nil {
 				month := c.account.Month
 				if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
@@ -166,6 +194,10 @@ func (c *recount) gauges(ctx context.Context) error {
 // day compares the runs of the stored day.
 func (c *recount) day(ctx context.Context) error {
 	day := c.account.Day
+	if c.missing("runs that ended", day.Start, c.runsUntil, tableAccounts, "runs_today") ||
+		c.missing("events", day.Start, c.usageUntil, tableAccounts, "runs_today") {
+		return nil
+	}
 	made, err := c.CountRuns(ctx, c.tenant, day.Start, day.End)
 	if err != nil {
 		return err
@@ -191,6 +223,9 @@ func (c *recount) month(ctx context.Context) error {
 		return total, err
 	}
 	month := c.account.Month
+	if c.missing("events", month.Start, c.usageUntil, tableAccounts, "tokens_used") {
+		return nil
+	}
 	var used int64
 	err := c.stretches(month.Start, month.End, func(from, to time.Time) error {
 		n, err := tokens(from, to)
@@ -232,6 +267,15 @@ func (c *recount) periods(ctx context.Context) error {
 // rollups compares the rollups of one dimension with the events, from a bucket on, for as long as one step may take. It
 // returns where to go on; zero where there is no more.
 func (c *recount) rollups(ctx context.Context, dimension string, from time.Time) (time.Time, error) {
+	if err := c.kept(ctx); err != nil {
+		return time.Time{}, err
+	}
+	if from.Before(c.usageUntil) {
+		if dimension == dimensionTotal {
+			c.missing("events", from, c.usageUntil, tableRollups, "total")
+		}
+		from = c.usageUntil
+	}
 	begin, err := c.NextBucket(ctx, c.tenant, dimension, from)
 	if err != nil || begin.IsZero() {
 		return time.Time{}, err

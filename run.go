@@ -105,6 +105,12 @@ type Payload struct {
 	Body     json.RawMessage
 }
 
+// PayloadRef names a payload.
+type PayloadRef struct {
+	RunRef
+	Kind PayloadKind
+}
+
 // CreateRunParams asks for the admission of a run. TenantID, WorkerID and Task are required.
 type CreateRunParams struct {
 	TenantID       TenantID

@@ -46,8 +46,7 @@ func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error)
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{p.TenantID, id}) },
-			func(r *Run) *bool { return &r.Replayed })
+		return e.replayRun(ctx, p.TenantID, once)
 	}
 	return c.answer, nil
 }
@@ -454,6 +453,17 @@ func (e *Engine) GetRun(ctx context.Context, ref RunRef) (*Run, error) {
 		return nil, err
 	}
 	return e.readRun(ctx, ref)
+}
+
+// replayRun answers again with the run that an idempotency key stands for. The key outlives the run: then it says which
+// run it was, and makes no other.
+func (e *Engine) replayRun(ctx context.Context, tenant TenantID, o *once) (*Run, error) {
+	run, err := replay(o.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{tenant, id}) },
+		func(r *Run) *bool { return &r.Replayed })
+	if errors.Is(err, CodeNotFound) {
+		return nil, errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", o.result)
+	}
+	return run, err
 }
 
 func (e *Engine) readRun(ctx context.Context, ref RunRef) (*Run, error) {

@@ -39,8 +39,7 @@ func (e *Engine) CompleteRun(ctx context.Context, p CompleteRunParams) (*Run, er
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{p.TenantID, id}) },
-			func(r *Run) *bool { return &r.Replayed })
+		return e.replayRun(ctx, p.TenantID, once)
 	}
 	return e.withPayloads(ctx, c.answer)
 }

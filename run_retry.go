@@ -49,8 +49,7 @@ func (e *Engine) RetryRun(ctx context.Context, p RetryRunParams) (*Run, error) {
 		return nil, err
 	}
 	if once != nil && once.replayed {
-		return replay(once.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{p.TenantID, id}) },
-			func(r *Run) *bool { return &r.Replayed })
+		return e.replayRun(ctx, p.TenantID, once)
 	}
 	return c.answer, nil
 }

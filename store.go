@@ -57,6 +57,10 @@ type Store interface {
 	// written again: what was written under their ID counts once.
 	WriteStatistics(ctx context.Context, s *Statistics) error
 
+	// Prune deletes rows that ListOld has listed, and where mark has a time notes it, unless a later one is noted already:
+	// both or none. It holds no account. Rows that are gone already are no error. Runs are not pruned by it.
+	Prune(ctx context.Context, mark PrunedMark, rows []OldRow) error
+
 	// Close waits for open transactions and snapshots; what begins meanwhile and later is ClassUnavailable. Closing
 	// twice does nothing.
 	Close() error
@@ -184,6 +188,7 @@ type Reader interface {
 	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
 
 	Recounter
+	Pruner
 }
 
 // TenantRow is a tenant in a list: both of its rows.

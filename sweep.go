@@ -24,7 +24,9 @@ func (e *Engine) sweepLoop() {
 		case <-e.core.stop:
 			return
 		case <-tick.C:
+			e.core.metrics.sweeps.Add(1)
 			if err := e.sweep(context.Background()); err != nil {
+				e.core.metrics.failedSweeps.Add(1)
 				e.core.opts.Logger.Error("sweeping failed; the next sweep tries again", "error", err)
 			}
 		}

@@ -484,6 +484,9 @@ func (e *Engine) GetUsageSummary(ctx context.Context, p UsageSummaryParams) (*Us
 		if to.Before(from) {
 			return nil
 		}
+		if err := summable(ctx, r, p.TenantID, out.Period.Start, out.Period.End); err != nil {
+			return err
+		}
 		sums, err := sumUsage(ctx, r, p.TenantID, out.Period.Start, out.Period.End)
 		if err != nil {
 			return err

@@ -244,6 +244,11 @@ func (v *visit) checkAudit() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return v.followAudit(id)
+}
+
+// followAudit is checkAudit of a tenant, or with the zero id of the platform.
+func (v *visit) followAudit(id rentroll.TenantID) (any, error) {
 	p := rentroll.VerifyAuditParams{TenantID: id}
 	for {
 		found, err := v.engine.VerifyAudit(v, p)

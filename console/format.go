@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -43,6 +44,8 @@ func number(v any) string {
 		return grouped(n)
 	case int:
 		return grouped(int64(n))
+	case uint64:
+		return grouped(int64(min(n, math.MaxInt64)))
 	case *int64:
 		if n == nil {
 			return "–"

@@ -11,6 +11,12 @@ import (
 
 // Options tune the console. Nil and the zero value are fine: every field says what it then means.
 type Options struct {
+	// Settings are shown to operators on the page of the system, in this order. They must have no secrets. nil is none.
+	Settings []Setting
+
+	// Database says which database the store is, for people, such as the path of a file. "" is not shown. No secrets.
+	Database string
+
 	// Logger is told of failures. nil discards them.
 	Logger *slog.Logger
 
@@ -35,6 +41,9 @@ type Options struct {
 	// Lifetime is after how long a session ends in any case. 0 is twelve hours, or Idle where that is longer.
 	Lifetime time.Duration
 }
+
+// Setting is something that the server was started with.
+type Setting struct{ Name, Value string }
 
 func (o *Options) withDefaults() Options {
 	var opts Options

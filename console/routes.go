@@ -26,6 +26,16 @@ var routes = []route{
 	{at: "GET /console/tenants/{tenant}/runs/{run}", title: "Run", nav: "runs", page: (*visit).run, template: "run"},
 	{at: "POST /console/tenants/{tenant}/runs/{run}/cancel", act: (*visit).stopRun},
 	{at: "POST /console/tenants/{tenant}/runs/{run}/retry", act: (*visit).retryRun},
+	{at: "GET /console/tenants/{tenant}/audit", title: "Audit", nav: "audit", page: (*visit).tenantAudit, template: "audit"},
+	{at: "GET /console/audit", title: "Audit", nav: "audit", page: (*visit).platformAudit, template: "audit"},
+	{at: "GET /console/audit/check", page: (*visit).checkPlatformAudit, template: "audit-check", part: true},
+	{at: "GET /console/plans", title: "Plans", nav: "plans", page: (*visit).plans, template: "plans"},
+	{at: "GET /console/plans/edit", title: "Plan", nav: "plans", page: (*visit).editPlan, template: "plan-edit"},
+	{at: "GET /console/plans/change", title: "Plan", nav: "plans", page: (*visit).changedPlan, template: "plan-change"},
+	{at: "POST /console/plans/save", act: (*visit).savePlan},
+	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
+	{at: "GET /console/keys", title: "Expiring keys", nav: "keys", page: (*visit).keys, template: "keys"},
+	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system"},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }
 
@@ -36,6 +46,11 @@ var menu = []menuEntry{
 	{name: "tenants", label: "Tenants", icon: "building-2", path: root + "tenants", needs: rentroll.PermTenantRead, operators: true},
 	{name: "tenants", label: "Tenant", icon: "building-2", path: root + "tenants/me", needs: rentroll.PermTenantRead, tenants: true},
 	{name: "runs", label: "Runs", icon: "play", path: root + "tenants/me/runs", needs: rentroll.PermRunRead, tenants: true},
+	{name: "plans", label: "Plans", icon: "sliders-horizontal", path: root + "plans", needs: rentroll.PermPlanRead},
+	{name: "audit", label: "Audit", icon: "scroll-text", path: root + "audit", needs: rentroll.PermAuditRead, operators: true},
+	{name: "audit", label: "Audit", icon: "scroll-text", path: root + "tenants/me/audit", needs: rentroll.PermAuditRead, tenants: true},
+	{name: "keys", label: "Keys", icon: "key-round", path: root + "keys", needs: rentroll.PermKeyRead},
+	{name: "system", label: "System", icon: "server", path: root + "system", needs: rentroll.PermOperatorRead, operators: true},
 }
 
 type menuEntry struct {

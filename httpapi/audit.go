@@ -10,12 +10,43 @@ func listDenials(c *call, p *pageOfTenant, _ *none) (*rentroll.List[*rentroll.De
 	return c.engine.ListDenials(c, rentroll.ListDenialsParams{TenantID: c.tenant, Page: p.page()})
 }
 
-func listAudit(c *call, p *pageOfTenant, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
-	return c.engine.ListAudit(c, rentroll.ListAuditParams{TenantID: c.tenant, Page: p.page()})
+type listAuditParams struct {
+	Tenant     string    `path:"tenant"`
+	Actor      string    `query:"actor" maxLength:"255"`
+	ResourceID string    `query:"resource_id" maxLength:"255"`
+	Start      time.Time `query:"start"`
+	End        time.Time `query:"end"`
+	Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Cursor     string    `query:"cursor"`
 }
 
-func listPlatformAudit(c *call, p *page, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
-	return c.engine.ListAudit(c, rentroll.ListAuditParams{Page: p.page()})
+func (p listAuditParams) tenantRef() string { return p.Tenant }
+
+type listPlatformAuditParams struct {
+	Actor      string    `query:"actor" maxLength:"255"`
+	ResourceID string    `query:"resource_id" maxLength:"255"`
+	Start      time.Time `query:"start"`
+	End        time.Time `query:"end"`
+	Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Cursor     string    `query:"cursor"`
+}
+
+func listAudit(c *call, p *listAuditParams, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
+	if err := plausibleRange(c, p.Start, p.End); err != nil {
+		return nil, err
+	}
+	return c.engine.ListAudit(c, rentroll.ListAuditParams{
+		TenantID: c.tenant, Actor: p.Actor, ResourceID: p.ResourceID, Start: p.Start, End: p.End, Page: pageOf(p.Limit, p.Cursor),
+	})
+}
+
+func listPlatformAudit(c *call, p *listPlatformAuditParams, _ *none) (*rentroll.List[*rentroll.AuditRow], error) {
+	if err := plausibleRange(c, p.Start, p.End); err != nil {
+		return nil, err
+	}
+	return c.engine.ListAudit(c, rentroll.ListAuditParams{
+		Actor: p.Actor, ResourceID: p.ResourceID, Start: p.Start, End: p.End, Page: pageOf(p.Limit, p.Cursor),
+	})
 }
 
 type verifyAuditParams struct {

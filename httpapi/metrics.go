@@ -72,6 +72,9 @@ var (
 	descRetries        = engineDesc("retries_total", "Transactions repeated after a serialization failure or deadlock.")
 	descIsolated       = engineDesc("isolated_batches_total", "Batches that failed on one command's data and were repeated in parts.")
 	descUnknownCommits = engineDesc("unknown_commits_total", "Commits whose outcome had to be looked up.")
+	descCommitTime     = engineDesc("commit_seconds_total", "How long those transactions took, all together.")
+	descSweeps         = engineDesc("sweeps_total", "Rounds of looking for what is overdue in quiet tenants.")
+	descFailedSweeps   = engineDesc("failed_sweeps_total", "Those of them that did not come to their end.")
 	descKeyHits        = engineDesc("key_hits_total", "API keys that were found in memory.")
 	descKeyQueries     = engineDesc("key_queries_total", "Queries for API keys that were not.")
 	descKeyStale       = engineDesc("key_stale_total", "API keys that were good by what was in memory while the store did not answer.")
@@ -89,7 +92,7 @@ func engineDesc(name, help string) *prometheus.Desc {
 func (e engineMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBatches, descCommands, descRetries, descIsolated, descUnknownCommits, descKeyHits, descKeyQueries, descKeyStale,
-		descServers, descLanes, descWaitingTenants, descWaitingBytes,
+		descCommitTime, descSweeps, descFailedSweeps, descServers, descLanes, descWaitingTenants, descWaitingBytes,
 	} {
 		out <- d
 	}
@@ -109,6 +112,9 @@ func (e engineMetrics) Collect(out chan<- prometheus.Metric) {
 	counter(descKeyHits, m.KeyHits)
 	counter(descKeyQueries, m.KeyQueries)
 	counter(descKeyStale, m.KeyStale)
+	counter(descSweeps, m.Sweeps)
+	counter(descFailedSweeps, m.FailedSweeps)
+	out <- prometheus.MustNewConstMetric(descCommitTime, prometheus.CounterValue, m.CommitTime.Seconds())
 	out <- prometheus.MustNewConstMetric(descServers, prometheus.GaugeValue, float64(m.Servers))
 	out <- prometheus.MustNewConstMetric(descLanes, prometheus.GaugeValue, float64(m.Lanes))
 	out <- prometheus.MustNewConstMetric(descWaitingTenants, prometheus.GaugeValue, float64(m.WaitingTenants))

@@ -288,6 +288,7 @@ func (s *server) insightRoutes() {
 func (s *server) auditRoutes() {
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/audit", id: "listAudit", does: "List the changes of a tenant, newest first",
+		more:  "A filter by actor or resource looks at two thousand changes a page, so a page may be short, or empty, and still have a next cursor.",
 		needs: rentroll.PermAuditRead,
 	}, listAudit)
 	add(s, route{

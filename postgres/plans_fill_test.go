@@ -75,6 +75,7 @@ var fillings = []filling{
 	{"denials", 100_000, "tenant_id=evenly(n); id=uid(n); at=n; code='quota_exceeded'; reason='full'"},
 	{"events", 100_000, "tenant_id=owner(n); id=uid(n); type='quota.threshold_reached'; at=n; data='{}'"},
 	{"denial_counts", 100_000, "tenant_id=owner(n); minute=n; code='quota_exceeded'; quota='runs'; denials=1"},
+	{"pruned", 10_000, "tenant_id=evenly(n); kind='kind-' || n; until_at=n"},
 	{"batches", 200_000, "id=uid(n)"},
 }
 

@@ -31,6 +31,8 @@ func engineTests() []test {
 		{"OperatorKeys", engineOperatorKeys},
 		{"OperatorKeysReachNoFurther", engineOperatorKeysReach},
 		{"Standings", engineStandings},
+		{"PlanTenants", engineCountPlanTenants},
+		{"SearchesAudit", engineSearchAudit},
 		{"PlanPreview", enginePlanPreview},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},

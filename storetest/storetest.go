@@ -72,6 +72,7 @@ func groups() []group {
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
 		{"Events", eventTests()},
+		{"Prune", pruneTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},
 		{"Servers", serverTests()},

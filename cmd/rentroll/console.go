@@ -23,6 +23,41 @@ func (c *serveCmd) checkConsole() error {
 	}
 }
 
+// settings are what the server was started with, without secrets: of those only whether they are there.
+func (s *server) settings() []console.Setting {
+	given := func(is bool) string {
+		if is {
+			return "given"
+		}
+		return "none"
+	}
+	networks := make([]string, 0, len(s.TrustedProxies))
+	for _, n := range plainNetworks(s.TrustedProxies) {
+		networks = append(networks, n.String())
+	}
+	duration := func(d time.Duration) string { // 30m and 12h, not 30m0s and 12h0m0s
+		return strings.Replace(strings.Replace(d.String(), "m0s", "m", 1), "h0m", "h", 1)
+	}
+	list := func(items []string) string {
+		if len(items) == 0 {
+			return "none"
+		}
+		return strings.Join(items, ", ")
+	}
+	return []console.Setting{
+		{Name: "Listens on", Value: s.Listen},
+		{Name: "Operator key of the configuration", Value: given(s.secret != "")},
+		{Name: "Key that signs the audit", Value: given(s.signer != nil)},
+		{Name: "Prefix of API keys", Value: s.KeyPrefix},
+		{Name: "Keys in memory stay good without the database for", Value: duration(s.KeysStaleFor)},
+		{Name: "Trusted proxies", Value: list(networks)},
+		{Name: "Names of the console", Value: list(s.ConsoleHosts)},
+		{Name: "Idle sessions of the console end after", Value: duration(s.ConsoleIdle)},
+		{Name: "Sessions of the console end after", Value: duration(s.ConsoleLifetime)},
+		{Name: "A stop waits for", Value: duration(s.DrainTimeout)},
+	}
+}
+
 // withConsole puts the console beside the API, and has browsers that ask for nothing in particular find it. drain ends its
 // pages' streams, which a server that stops would else wait for.
 func (s *server) withConsole(api http.Handler) (handler http.Handler, drain func()) {
@@ -31,7 +66,7 @@ func (s *server) withConsole(api http.Handler) (handler http.Handler, drain func
 	}
 	trusted := plainNetworks(s.TrustedProxies)
 	pages := console.New(s.engine, &console.Options{
-		Logger: s.logger, Version: programVersion(), Hosts: s.ConsoleHosts, Idle: s.ConsoleIdle, Lifetime: s.ConsoleLifetime,
+		Logger: s.logger, Version: programVersion(), Database: s.database.name, Settings: s.settings(), Hosts: s.ConsoleHosts, Idle: s.ConsoleIdle, Lifetime: s.ConsoleLifetime,
 		CallerAddress: func(r *http.Request) netip.Addr { return httpapi.CallerAddress(r, trusted) },
 		Secure:        func(r *http.Request) bool { return httpapi.CameByTLS(r, trusted) },
 	})

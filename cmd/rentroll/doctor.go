@@ -65,7 +65,9 @@ func (c *doctorCmd) Run(ctx context.Context, std *streams) error {
 	if err != nil {
 		return err
 	}
-	engine, err := rentroll.New(store, &rentroll.Options{Logger: logger, SweepInterval: -1})
+	engine, err := rentroll.New(store, &rentroll.Options{
+		Logger: logger, SweepInterval: -1, Retention: rentroll.Retention{Interval: -1},
+	})
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

@@ -33,6 +33,8 @@ type serveCmd struct {
 	DrainTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"How long a stop waits for requests that are being answered. Default: ${default}."`
 	PprofListen     string        `placeholder:"ADDR" help:"Serve Go's profiles at this address, for trusted people only. Default: nowhere."`
 
+	keepFlags
+
 	AuditSigningKeyFile string `placeholder:"FILE" help:"File with the Ed25519 private key (PEM, PKCS #8) that signs the heads of the audit. Default: they are not signed."`
 
 	NoConsole       bool          `help:"Serve no console. Default: it is at /console/."`
@@ -155,12 +157,14 @@ func (s *server) start(ctx context.Context, store rentroll.Store) (err error) {
 	}
 	s.engine, err = rentroll.New(store, &rentroll.Options{
 		Now: s.clock.Now, Logger: s.logger, KeyPrefix: s.KeyPrefix, OperatorSecret: s.secret, StaleFor: s.KeysStaleFor,
-		AuditSigner: s.signer,
+		AuditSigner: s.signer, Retention: s.retention(),
 	})
 	var refused *rentroll.Error
 	switch {
 	case errors.As(err, &refused) && len(refused.Fields) > 0 && refused.Fields[0].Field == "KeyPrefix":
 		return usagef("--key-prefix %s", refused.Fields[0].Message)
+	case errors.As(err, &refused) && len(refused.Fields) > 0:
+		return usagef("%s %s", keepFlag(refused.Fields[0].Field), refused.Fields[0].Message)
 	case err != nil:
 		return err
 	}

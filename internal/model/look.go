@@ -39,6 +39,14 @@ func (w *World) Runs(id Ref, all bool) []Ref {
 	return out
 }
 
+// Bounded returns the open runs of a tenant whose keys have a limit of tokens of their own.
+func (w *World) Bounded(id Ref) []Ref {
+	return slices.DeleteFunc(w.Runs(id, false), func(ref Ref) bool {
+		k := w.keys[w.runs[ref].Key]
+		return k == nil || k.MaxTokens == nil
+	})
+}
+
 // Keys returns the keys of a tenant, oldest first.
 func (w *World) Keys(id Ref) []Ref {
 	var out []Ref

@@ -94,9 +94,7 @@ func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusa
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.runs[ref].view()
-		v.Replayed = true
-		return v, nil
+		return w.replay(ref)
 	}
 	t := w.tenants[p.Tenant]
 	if t == nil {
@@ -191,9 +189,7 @@ func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (*RunView, *Refusal)
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.runs[ref].view()
-		v.Replayed = true
-		return v, nil
+		return w.replay(ref)
 	}
 	t, parent := w.tenants[p.Tenant], w.runs[p.Run]
 	if t == nil || parent == nil || parent.Tenant != p.Tenant {
@@ -457,9 +453,7 @@ func (w *World) CompleteRun(by Ref, now time.Time, p CompleteRun) (*RunView, *Re
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.runs[ref].view()
-		v.Replayed = true
-		return v, nil
+		return w.replay(ref)
 	}
 	t, r, now, bad := w.run(by, now, p.Tenant, p.Run, true)
 	if bad != nil {
@@ -532,4 +526,15 @@ func (w *World) ListRuns(id Ref, status, workerID string, by Ref) []*RunView {
 	}
 	slices.SortFunc(out, func(a, b *RunView) int { return int(a.Ref - b.Ref) })
 	return out
+}
+
+// replay answers again with a run that was made or completed before, unless it is not kept any more.
+func (w *World) replay(ref Ref) (*RunView, *Refusal) {
+	r := w.runs[ref]
+	if r == nil {
+		return nil, refuse(NotFound)
+	}
+	v := r.view()
+	v.Replayed = true
+	return v, nil
 }

@@ -72,6 +72,7 @@ type tenant struct {
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
+	goneUntil  time.Time         // before when single events are gone
 	fixedAs    map[string]string // meter → the aggregation that its events fixed
 	meters     map[string]MeterDef
 	prices     map[string][]price

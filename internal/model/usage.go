@@ -30,6 +30,7 @@ type marked struct {
 
 	corrects bool  // something else
 	left     int64 // of its amount, not taken back
+	at       time.Time
 }
 
 // used keeps an event.
@@ -183,7 +184,7 @@ func (w *World) record(t *tenant, e UsageEvent, by Ref, now time.Time) (status, 
 	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Kept: kept})
 	if id != "" {
 		t.marks[id] = text(e)
-		t.marked[id] = marked{event: used, left: e.Amount}
+		t.marked[id] = marked{event: used, left: e.Amount, at: now}
 	}
 	return "recorded", ""
 }
@@ -192,7 +193,7 @@ func (w *World) record(t *tenant, e UsageEvent, by Ref, now time.Time) (status, 
 func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (status, code string) {
 	original, known := t.marked[e.Corrects]
 	switch {
-	case !known || original.corrects || original.Meter != e.Meter || w.meter(t, e.Meter).Aggregation == "max":
+	case !known || original.corrects || original.Time.Before(t.goneUntil) || original.Meter != e.Meter || w.meter(t, e.Meter).Aggregation == "max":
 		return rejected, ValidationFailed
 	case e.Unit != "" && e.Unit != t.unit(e.Meter):
 		return rejected, UnitMismatch
@@ -206,7 +207,7 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	back.Amount = e.Amount
 	t.events = append(t.events, back)
 	t.marks[id] = text(e)
-	t.marked[id] = marked{event: back, corrects: true}
+	t.marked[id] = marked{event: back, corrects: true, at: now}
 	return "recorded", ""
 }
 
@@ -296,6 +297,9 @@ func (w *World) Summary(by Ref, now time.Time, id Ref, start, end time.Time) (*S
 	if end.IsZero() {
 		const quarter = 15 * 60
 		end = time.Unix(now.Unix()-now.Unix()%quarter+quarter, 0).UTC()
+	}
+	if !start.Equal(end) && !end.Before(start) && (t.cuts(start) || t.cuts(end)) {
+		return nil, refuse(ValidationFailed)
 	}
 	v := &SummaryView{Start: start, End: end, Meters: map[string]MeterView{}}
 	for _, e := range t.events {

@@ -61,6 +61,9 @@ type World struct {
 	prices  map[string][]price
 	audit   []string  // of the platform
 	last    time.Time // the latest now of any change of the platform
+
+	// At is when the operations are done that are called next: the time that idempotency records are given.
+	At time.Time
 }
 
 // New returns the platform of an empty database.
@@ -103,6 +106,7 @@ type onceKey struct {
 type onceRecord struct {
 	params string
 	result any
+	at     time.Time
 }
 
 // before finds what an idempotency key stands for: nothing yet, an earlier result,
@@ -121,7 +125,7 @@ func (w *World) before(k onceKey, params any) (result any, done bool, bad *Refus
 
 func (w *World) remember(k onceKey, params, result any) {
 	if k.key != "" {
-		w.once[k] = onceRecord{text(params), result}
+		w.once[k] = onceRecord{text(params), result, w.At}
 	}
 }
 

@@ -33,6 +33,7 @@ func (g *generator) operation() op {
 		{4, g.change},
 		{3, g.life},
 		{3, g.plan},
+		{2, prune},
 		{2, g.person},
 		{8, g.membership},
 	})
@@ -203,6 +204,11 @@ func (g *generator) onRun() op {
 			if g.chance(3) {
 				p.Tokens = 1_000_000_000_000
 			}
+			if id := r.Tenant; id != nowhere && g.chance(40) {
+				if bounded := g.world.Bounded(id); len(bounded) > 0 {
+					p.Run = pick(g, bounded)
+				}
+			}
 			return reserveTokens(by, p)
 		}},
 		{2, func() op { return getRun(by, r) }},
@@ -270,7 +276,7 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 // correction takes something back of an event that mostly exists, mostly not too much.
 func (g *generator) correction(id model.Ref) model.UsageEvent {
 	e := model.UsageEvent{
-		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(8)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
+		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(5)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
 	}
 	if id != nowhere {
 		if known := pick(g, g.world.Marked(id)); known.EventID != "" && g.chance(85) {

@@ -3,4 +3,4 @@
 package simtest_test
 
 // everydayHistories are enough for every outcome in met.
-const everydayHistories = 160
+const everydayHistories = 200

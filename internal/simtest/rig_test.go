@@ -50,6 +50,9 @@ func (r *rig) start(store rentroll.Store, options rentroll.Options) *rentroll.En
 	if options.SweepInterval == 0 {
 		options.SweepInterval = -1
 	}
+	if options.Retention.Interval == 0 {
+		options.Retention.Interval = -1
+	}
 	engine, err := rentroll.New(store, &options)
 	if err != nil {
 		r.t.Fatalf("starting an engine: %v", err)

@@ -182,6 +182,10 @@ func (c *rowCheck) usage(ctx context.Context) error {
 		}
 		return 0, err
 	}
+	kept, err := c.keptUsage(ctx)
+	if err != nil {
+		return err
+	}
 	month, err := tokens(a.Month.Start, a.Month.End)
 	if err != nil {
 		return err
@@ -189,6 +193,9 @@ func (c *rowCheck) usage(ctx context.Context) error {
 	ahead, err := tokens(a.Month.End, end)
 	if err != nil {
 		return err
+	}
+	if begin.Before(kept) {
+		begin = kept
 	}
 	events, err := c.SumUsage(ctx, a.TenantID, begin, end)
 	if err != nil {
@@ -202,6 +209,9 @@ func (c *rowCheck) usage(ctx context.Context) error {
 	for _, s := range rollups {
 		sums[s.Meter] = s.RollupSum
 	}
+	if a.Month.Start.Before(kept) {
+		month, ahead = a.TokensUsed, a.TokensAhead // there is no telling any more
+	}
 	errs := []error{
 		equal("tokens_used", a.TokensUsed, month), equal("tokens ahead", a.TokensAhead, ahead),
 		equal("meters in rollups", int64(len(sums)), int64(len(events))),
@@ -211,6 +221,17 @@ func (c *rowCheck) usage(ctx context.Context) error {
 			equal("events in rollups of "+s.Meter, sums[s.Meter].Events, s.Events))
 	}
 	return errors.Join(errs...)
+}
+
+// keptUsage is from when on all events are there.
+func (c *rowCheck) keptUsage(ctx context.Context) (kept time.Time, err error) {
+	marks, err := c.ListPruned(ctx, c.account.TenantID)
+	for _, m := range marks {
+		if m.Kind == rentroll.PruneUsage {
+			kept = m.Until
+		}
+	}
+	return kept, err
 }
 
 func (c *rowCheck) audit(ctx context.Context) error {

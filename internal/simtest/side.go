@@ -38,6 +38,9 @@ func (c *Clock) Set(t time.Time) {
 	c.now = t
 }
 
+// keep is how long things are kept in histories: as short as may be, so that many are pruned.
+var keep = model.Keep{Usage: 43 * 24 * time.Hour, Runs: 7 * 24 * time.Hour}
+
 // side is one engine on one store, with the ids that it gave to the model's names.
 type side struct {
 	store   rentroll.Store
@@ -55,6 +58,7 @@ func newSide(t testing.TB, open Opener, clock *Clock, seed uint64) *side {
 	binary.BigEndian.PutUint64(key[:], seed)
 	engine, err := rentroll.New(store, &rentroll.Options{
 		Now: clock.Now, Random: rand.NewChaCha8(key), StatisticsInterval: time.Hour, SweepInterval: -1, DimensionValues: model.TellApart,
+		Retention: rentroll.Retention{Usage: keep.Usage, Runs: keep.Runs, Interval: -1},
 	})
 	if err != nil {
 		t.Fatalf("starting an engine: %v", err)

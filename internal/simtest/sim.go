@@ -159,6 +159,7 @@ func (p *player) play(s step) error {
 }
 
 func (p *player) both(s step) error {
+	p.world.At = s.at
 	want, bad := s.op.play(p.world, s.at, s.ref)
 	p.world.Watch()
 	outcome := s.op.name

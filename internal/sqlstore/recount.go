@@ -25,9 +25,13 @@ var (
 		AND created_at >= $4 AND created_at < $5`}
 	countIncrements = &Stmt{SQL: `SELECT COUNT(*) FROM usage_events WHERE tenant_id = $1 AND time >= $2 AND time < $3
 		AND meter = '` + rentroll.MeterWorkerRuns + `' AND run_id IS NULL`}
-	sumKeyTokens = &Stmt{SQL: `SELECT api_key_id, CAST(SUM(amount) AS BIGINT) FROM usage_events
-		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4
-		AND meter = '` + rentroll.MeterTokensUsed + `' AND api_key_id IS NOT NULL GROUP BY api_key_id`}
+	// A correction counts where the event counts that it corrects.
+	sumKeyTokens = &Stmt{SQL: `SELECT e.api_key_id, CAST(SUM(e.amount) AS BIGINT) FROM usage_events AS e
+		WHERE e.tenant_id = $1 AND e.time >= $2 AND e.time < $3 AND e.recorded_at >= $4
+		AND e.meter = '` + rentroll.MeterTokensUsed + `' AND e.api_key_id IS NOT NULL
+		AND (e.corrects IS NULL OR NOT EXISTS (SELECT 1 FROM usage_events AS o
+			WHERE o.tenant_id = e.tenant_id AND o.time = e.time AND o.event_id = e.corrects AND o.recorded_at < $4))
+		GROUP BY e.api_key_id`}
 	listKeyUses = keyUses.query("WHERE tenant_id = $1 AND family > $2 ORDER BY family LIMIT $3")
 
 	nextRollup = &Stmt{SQL: `SELECT bucket FROM usage_rollups WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3

@@ -26,6 +26,8 @@ func Statements() map[string]*Stmt {
 		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses,
 		"nextRollup": nextRollup, "nextEvent": nextEvent, "sumBuckets": sumBuckets,
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
+		"oldUsage": oldUsage, "oldCounts": oldCounts, "oldDenials": oldDenials, "oldRuns": oldRuns, "oldMarks": oldMarks,
+		"oldOnce": oldOnce, "removeCount": removeCount, "markPruned": markPruned, "listPruned": listPruned,
 		"listPeriods": listPeriods, "listDirectory": listDirectory,
 		"listEvents": listEvents, "listAllEvents": listAllEvents, "listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions,

@@ -251,6 +251,8 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = events.add(b.Told, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
+	requests = removePayloads(b.Gone, requests)
+	requests = savePruned(b.Pruned, requests)
 	requests = checkpoints.save(&b.Checkpoints, requests)
 	requests = chores.save(&b.Chores, requests)
 	requests = trimAudits(b.Trim, requests)

@@ -1,0 +1,87 @@
+package console
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rentroll/rentroll"
+)
+
+// systemPage is the server, and what it knows of the others.
+type systemPage struct {
+	rentroll.Metrics
+
+	Version, Store, Database string
+	Latency                  time.Duration
+	Trouble                  string // why the server should get no requests; "" where it should
+	Settings                 []Setting
+}
+
+func (v *visit) system() (any, error) {
+	if v.isTenant() || !v.can(rentroll.PermOperatorRead) {
+		return nil, v.actorLacks(rentroll.PermOperatorRead)
+	}
+	p := &systemPage{
+		Metrics: v.engine.Metrics(), Version: v.opts.Version, Store: v.engine.Store(), Database: v.opts.Database, Settings: v.opts.Settings,
+	}
+	var err error
+	if p.Latency, err = v.engine.Latency(v); err == nil {
+		err = v.engine.Ready(v)
+	}
+	if err != nil {
+		p.Trouble = sentence(err.Error())
+	}
+	return p, nil
+}
+
+// StoreName is what people call the store.
+func (p *systemPage) StoreName() string {
+	switch p.Store {
+	case "sqlite":
+		return "SQLite"
+	case "postgres":
+		return "PostgreSQL"
+	default:
+		return p.Store
+	}
+}
+
+// PerBatch is how many commands shared a commit, on average.
+func (p *systemPage) PerBatch() string {
+	if p.Batches == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f", float64(p.Commands)/float64(p.Batches))
+}
+
+// PerCommit is how long a commit took, on average.
+func (p *systemPage) PerCommit() string {
+	if p.Batches == 0 {
+		return "–"
+	}
+	return millis(p.CommitTime / time.Duration(p.Batches))
+}
+
+// Answered is how long the database took to answer.
+func (p *systemPage) Answered() string { return millis(p.Latency) }
+
+// millis writes what is mostly milliseconds.
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+}
+
+// KeyShare is how many of the keys asked for were in memory, in percent.
+func (p *systemPage) KeyShare() string {
+	if p.KeyHits+p.KeyQueries == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", float64(p.KeyHits)/float64(p.KeyHits+p.KeyQueries)*100)
+}
+
+// Skew is how far this server's clock is off the store's.
+func (p *systemPage) Skew() string {
+	if p.ClockSkew == 0 {
+		return "no"
+	}
+	return p.ClockSkew.String()
+}

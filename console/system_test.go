@@ -1,0 +1,64 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/rentroll/rentroll"
+)
+
+func TestSystemPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, &Options{Version: "1.2.3", Database: "here.db", Settings: []Setting{{"Listens on", "127.0.0.1:1"}}})
+	acme := w.tenant("acme")
+	b := w.signedIn(operatorSecret)
+	page := b.get("/console/system")
+	for _, want := range []string{"1.2.3", "SQLite", "here.db", "Listens on", "127.0.0.1:1", "ready", "A batch took, on average"} {
+		b.is("the system", page, http.StatusOK, want)
+	}
+	if m := w.engine.Metrics(); m.Batches == 0 || m.CommitTime <= 0 {
+		t.Errorf("a tenant was made, and %d batches took %v", m.Batches, m.CommitTime)
+	}
+	tenant := w.signedIn(w.key(acme, "*"))
+	tenant.is("a tenant's key", tenant.get("/console/system"), http.StatusForbidden, "operator:read")
+}
+
+func TestExpiringKeysPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	acme, other := w.tenant("acme"), w.tenant("other")
+	for name, p := range map[string]rentroll.CreateAPIKeyParams{
+		"soon-acme": {TenantID: acme.ID, ExpiresInDays: 5}, "later-acme": {TenantID: acme.ID, ExpiresInDays: 60}, "soon-other": {TenantID: other.ID, ExpiresInDays: 6},
+	} {
+		p.Name = name
+		_, _, err := w.engine.CreateAPIKey(t.Context(), p)
+		w.must(err)
+	}
+	operator, tenant := w.signedIn(operatorSecret), w.signedIn(w.key(acme, "key:read"))
+	for _, c := range []struct {
+		who       *browser
+		path      string
+		has, lack []string
+	}{
+		{operator, "/console/keys", []string{"soon-acme", "soon-other", "Tenant other"}, []string{"later-acme"}},
+		{operator, "/console/keys?days=90", []string{"soon-acme", "soon-other", "later-acme"}, nil},
+		{tenant, "/console/keys?days=90", []string{"soon-acme", "later-acme"}, []string{"soon-other"}},
+	} {
+		a := c.who.get(c.path)
+		for _, name := range c.has {
+			c.who.is(c.path, a, http.StatusOK, name)
+		}
+		for _, name := range c.lack {
+			if strings.Contains(a.body, name) {
+				t.Errorf("%s shows %s", c.path, name)
+			}
+		}
+	}
+	for _, days := range []string{"x", "0", "-1", "4000"} {
+		operator.is(days+" days", operator.get("/console/keys?days="+days), http.StatusUnprocessableEntity, "must be")
+		tenant.is(days+" days of a tenant", tenant.get("/console/keys?days="+days), http.StatusUnprocessableEntity, "must be")
+	}
+	nobody := w.signedIn(w.key(acme, "run:read"))
+	nobody.is("without key:read", nobody.get("/console/keys"), http.StatusForbidden, "key:read")
+}
