@@ -28,6 +28,7 @@ type Account struct {
 	Month       quota.Period
 	TokensUsed  int64
 	TokensAhead int64 // of events whose time lies behind the month's end already: the next month begins with them
+	SpendUsed   int64 // millionths of the currency unit; runs tell their cost when they end, so that none is ahead of its month
 
 	ConcurrentRuns int64 // queued and running
 	TokensReserved int64
@@ -39,6 +40,8 @@ type Account struct {
 	// is none. Before they have passed nothing can be overdue.
 	NextLeaseExpiry time.Time
 	NextKeyExpiry   time.Time
+
+	Marks Marks // what was told of the quotas' use in the present periods
 
 	CancelBefore  time.Time // open runs made at or before it should stop; zero for none
 	AuditSequence int64     // of the last audit row
@@ -68,19 +71,21 @@ func (a *Account) roll(now time.Time) (ended quota.Period, rolled bool) {
 	}
 	if day, changed := quota.Advance(a.Day, now, quota.Day, zone, a.AnchorDay); changed {
 		a.Day, a.RunsToday = day, 0
+		a.Marks.begin(quota.Day)
 	}
 	month, changed := quota.Advance(a.Month, now, quota.Month, zone, a.AnchorDay)
 	if !changed {
 		return quota.Period{}, false
 	}
 	ended = a.Month
-	a.TokensUsed = 0
+	a.TokensUsed, a.SpendUsed = 0, 0
 	if !ended.IsZero() {
 		if next, _ := quota.Advance(ended, ended.End, quota.Month, zone, a.AnchorDay); next.Contains(now) {
 			a.TokensUsed = a.TokensAhead
 		}
 	}
 	a.Month, a.TokensAhead = month, 0
+	a.Marks.begin(quota.Month)
 	return ended, !ended.IsZero()
 }
 
@@ -95,6 +100,8 @@ func (a *Account) use(name quota.Name) (current, reserved int64, period quota.Pe
 		return a.ConcurrentRuns, 0, quota.Period{}
 	case quota.TokensPerMonth:
 		return a.TokensUsed, a.TokensReserved, a.Month
+	case quota.SpendPerMonth:
+		return a.SpendUsed, 0, a.Month
 	case quota.APIKeys:
 		return a.APIKeys, 0, quota.Period{}
 	default:
@@ -186,6 +193,9 @@ func (a *Account) admit(r applicant, now time.Time) (overSoft bool, err error) {
 	if denied := check(quota.TokensPerMonth, max(r.reserve, 1)); denied != nil {
 		return false, denied
 	}
+	if denied := check(quota.SpendPerMonth, 1); denied != nil { // what a run will cost nobody knows yet
+		return false, denied
+	}
 	return soft, nil
 }
 
@@ -212,7 +222,7 @@ func (a *Account) takeOfKey(key *APIKey, use *KeyUse, n int64) error {
 	if m == nil {
 		return nil
 	}
-	current := use.usedIn(a.Month.Start) + use.TokensReserved
+	current := use.usedIn(a.Month) + use.TokensReserved
 	if quota.Of(*m).Fits(current, n) {
 		return nil
 	}

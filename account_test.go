@@ -24,14 +24,15 @@ func TestAdmissionOrder(t *testing.T) {
 	t.Parallel()
 	a := testAccount()
 	a.Status = TenantSuspended
-	a.RunsToday, a.ConcurrentRuns, a.TokensUsed, a.Workers = 1, 1, 1, 1
+	a.RunsToday, a.ConcurrentRuns, a.TokensUsed, a.Workers, a.SpendUsed = 1, 1, 1, 1, 1
 	expired := noon.Add(-time.Second)
 	r := applicant{
 		plan: testPlan(quota.Limits{
 			quota.Workers: quota.Of(1), quota.RunsPerDay: quota.Of(1), quota.ConcurrentRuns: quota.Of(1), quota.TokensPerMonth: quota.Of(1),
+			quota.SpendPerMonth: quota.Of(1),
 		}),
 		key:  &APIKey{Status: KeyActive, ExpiresAt: &expired, AllowedWorkers: []string{"other"}, MaxConcurrentRuns: new(int64(1)), MaxTokensPerMonth: new(int64(1))},
-		use:  &KeyUse{ConcurrentRuns: 1, TokensUsed: 1, MonthStart: a.Month.Start},
+		use:  &KeyUse{ConcurrentRuns: 1, TokenMonth: TokenMonth{TokensUsed: 1, MonthStart: a.Month.Start}},
 		name: "writer",
 	}
 	steps := []struct {
@@ -50,6 +51,7 @@ func TestAdmissionOrder(t *testing.T) {
 		{"runs per day", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.RunsPerDay, Scope: ScopeTenant}, func() { a.RunsToday = 0 }},
 		{"concurrent runs", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.ConcurrentRuns, Scope: ScopeTenant}, func() { a.ConcurrentRuns = 0 }},
 		{"tokens", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.TokensPerMonth, Scope: ScopeTenant}, func() { a.TokensUsed = 0 }},
+		{"spend", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.SpendPerMonth, Scope: ScopeTenant}, func() { a.SpendUsed = 0 }},
 		{"nothing", "", nil, func() {}},
 	}
 	for _, step := range steps {

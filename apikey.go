@@ -142,8 +142,7 @@ type KeyUse struct {
 	Family         KeyID
 	ConcurrentRuns int64
 	TokensReserved int64
-	TokensUsed     int64     // in the month that began at MonthStart
-	MonthStart     time.Time // the account's month for which TokensUsed counts
+	TokenMonth
 }
 
 // with returns the counters with one more run.
@@ -152,12 +151,4 @@ func (u *KeyUse) with(run *Run) *KeyUse {
 	next.ConcurrentRuns++
 	next.TokensReserved += run.ReservedTokens
 	return &next
-}
-
-// usedIn returns the tokens used in the account's month that began at start; another month's count is zero.
-func (u *KeyUse) usedIn(start time.Time) int64 {
-	if u.MonthStart.Equal(start) {
-		return u.TokensUsed
-	}
-	return 0
 }

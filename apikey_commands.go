@@ -136,7 +136,7 @@ func (c *createAPIKey) decide(l *ledger) error {
 	a.expectExpiry(k.ExpiresAt)
 	l.Keys.Put(KeyRef{c.tenant, k.ID}, k)
 	if k.counted() {
-		l.KeyUses.Put(KeyRef{c.tenant, k.Family}, &KeyUse{TenantID: c.tenant, Family: k.Family, MonthStart: a.Month.Start})
+		l.KeyUses.Put(KeyRef{c.tenant, k.Family}, &KeyUse{TenantID: c.tenant, Family: k.Family})
 	}
 	l.audit(a, c.by, now, change{action: "api_key.create", kind: "api_key", id: k.ID.String(), new: k})
 	if c.once != nil {

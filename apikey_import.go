@@ -221,7 +221,7 @@ func (c *importAPIKeys) write(l *ledger, a *Account, from *foreignKey, now time.
 	l.Directory.Put(from.ref, &DirectoryEntry{from.ref, c.tenant})
 	l.KeyHashes[KeyHash{c.tenant, k.Hash}] = &k.ID // what comes after it in this transaction is a duplicate
 	if k.counted() {
-		l.KeyUses.Put(KeyRef{c.tenant, k.Family}, &KeyUse{TenantID: c.tenant, Family: k.Family, MonthStart: a.Month.Start})
+		l.KeyUses.Put(KeyRef{c.tenant, k.Family}, &KeyUse{TenantID: c.tenant, Family: k.Family})
 	}
 	l.audit(a, c.by, now, change{action: "api_key.import", kind: "api_key", id: k.ID.String(), new: &k})
 	return k.ID

@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
 )
 
 func ExampleEngine_RotateAPIKey() {
@@ -26,7 +28,8 @@ func ExampleEngine_RotateAPIKey() {
 		fmt.Println(value(engine.VerifyAPIKey(ctx, rentroll.VerifyAPIKeyParams{Secret: secret})).Valid)
 	}
 	quotas := value(engine.GetQuotas(ctx, tenant.ID))
-	fmt.Println(quotas[len(quotas)-1].Quota, quotas[len(quotas)-1].Used)
+	keys := quotas[slices.IndexFunc(quotas, func(q rentroll.QuotaUse) bool { return q.Quota == quota.APIKeys })]
+	fmt.Println(keys.Quota, keys.Used)
 
 	expiring := value(engine.ListAPIKeys(ctx, rentroll.ListAPIKeysParams{TenantID: tenant.ID, ExpiringWithinDays: 1}))
 	for _, k := range expiring.Items {

@@ -395,7 +395,9 @@ func ExampleEngine_GetQuotas() {
 	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"}))
 	value(engine.CreateRun(ctx, rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft", ReserveTokens: 500}))
 	for _, q := range value(engine.GetQuotas(ctx, tenant.ID)) {
-		fmt.Println(q.Quota, *q.Limit, q.Used, q.Reserved, *q.Remaining)
+		if q.Limit != nil {
+			fmt.Println(q.Quota, *q.Limit, q.Used, q.Reserved, *q.Remaining)
+		}
 	}
 	// Output:
 	// workers 3 1 0 2

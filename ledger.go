@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +46,15 @@ var errMore = errors.New("rentroll: the decision needs more rows")
 // one that refuses has changed nothing.
 type ledger struct {
 	*Batch
-	plans map[string]*Plan
-	ids   *rand.ChaCha8
-	now   time.Time                   // when this transaction decides; an account's own now may be later
-	open  map[TenantID]*Account       // working copies of this transaction
-	ended map[TenantID][]quota.Period // months that ended and are not written down yet
-	fresh map[UsageRef]*UsageEvent    // events of this transaction that have an event id
+	plans   map[string]*Plan
+	ids     *rand.ChaCha8
+	now     time.Time                   // when this transaction decides; an account's own now may be later
+	open    map[TenantID]*Account       // working copies of this transaction
+	watches map[TenantID]*watch         // of accounts that were looked at for thresholds
+	plain   map[*Plan]*watch            // and of those that have neither overrides nor marks, by their plan
+	touched []TenantID                  // by the command that is being decided
+	ended   map[TenantID][]quota.Period // months that ended and are not written down yet
+	fresh   map[UsageRef]*UsageEvent    // events of this transaction that have an event id
 
 	values int           // how many values of a kept dimension are told apart in a month
 	grace  time.Duration // for how long after its end a statement takes events
@@ -60,6 +64,7 @@ func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Tim
 	return &ledger{
 		Batch: b, plans: plans, ids: ids, now: now,
 		open: make(map[TenantID]*Account), ended: make(map[TenantID][]quota.Period),
+		watches: make(map[TenantID]*watch), plain: make(map[*Plan]*watch),
 	}
 }
 
@@ -69,8 +74,11 @@ func (l *ledger) run(c command) error {
 	if err := l.stillMember(h.by); err != nil {
 		return err
 	}
+	if err := l.know(h); err != nil {
+		return err
+	}
 	if h.once == nil {
-		return c.decide(l)
+		return l.decide(c)
 	}
 	if record := l.Once.Get(h.once.ref); record != nil {
 		if record.Fingerprint != h.once.fingerprint {
@@ -80,13 +88,22 @@ func (l *ledger) run(c command) error {
 		return nil
 	}
 	h.once.replayed = false
-	if err := c.decide(l); err != nil {
+	if err := l.decide(c); err != nil {
 		return err
 	}
 	l.Once.Put(h.once.ref, &OnceRecord{
 		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.now,
 	})
 	return nil
+}
+
+// decide decides one command, and tells of what it has passed.
+func (l *ledger) decide(c command) error {
+	err := c.decide(l)
+	if !errors.Is(err, errMore) {
+		l.tellAll()
+	}
+	return err
 }
 
 // account returns the working copy of a tenant's account, with its periods at now, and the now that counts for it. It
@@ -115,6 +132,14 @@ func (l *ledger) account(id TenantID) (*Account, time.Time, error) {
 
 // touch opens an account for changes, which are then written. Nothing may refuse the command after it.
 func (l *ledger) touch(a *Account, now time.Time) {
+	l.note(a, now)
+	if a.TenantID != PlatformID && !slices.Contains(l.touched, a.TenantID) {
+		l.touched = append(l.touched, a.TenantID)
+	}
+}
+
+// note is touch where nothing that is counted changes, so that there is nothing to tell.
+func (l *ledger) note(a *Account, now time.Time) {
 	a.LastNow = now
 	l.Accounts.Put(a.TenantID, a)
 	for _, month := range l.ended[a.TenantID] {
@@ -260,8 +285,7 @@ func (l *ledger) recordAs(aggregation Aggregation, a *Account, use *KeyUse, e *U
 	a.spend(e.Amount, e.Time)
 	if use != nil && !e.Time.Before(a.Month.Start) {
 		next := *use
-		next.TokensUsed = plus(next.usedIn(a.Month.Start), e.Amount)
-		next.MonthStart = a.Month.Start
+		next.spend(a.Month, e.Amount, e.Time)
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
 }

@@ -22,6 +22,10 @@ type Plan struct {
 	Name    string       `json:"name"`    // ^[a-z0-9A-Z][a-z0-9A-Z._-]{0,49}$
 	Limits  quota.Limits `json:"limits"`  // a quota that is absent is unlimited
 	Retired bool         `json:"retired"` // keeps its tenants, takes no new ones
+
+	// Thresholds are the shares of a limit, in per cent, at which an event tells of a tenant's use: 1–200, rising, at most
+	// 10. Nil is 80 and 100; an empty list is none.
+	Thresholds []int `json:"thresholds"`
 }
 
 // PutPlanParams makes a plan or replaces it whole.
@@ -29,6 +33,7 @@ type PutPlanParams struct {
 	Name         string
 	Limits       quota.Limits
 	Retired      bool
+	Thresholds   []int                    // see Plan
 	Precondition func(current *Plan) bool // sees nil where the plan is new; false refuses with CodePreconditionFailed
 }
 
@@ -96,10 +101,11 @@ func (e *Engine) PutPlan(ctx context.Context, p PutPlanParams) (plan *Plan, crea
 	for _, f := range p.Limits.Validate(false) {
 		bad.add("limits."+f.Field, f.Message)
 	}
+	bad.add("thresholds", checkThresholds(p.Thresholds))
 	if err := bad.err(); err != nil {
 		return nil, false, err
 	}
-	next := &Plan{Name: p.Name, Limits: p.Limits.Clone(), Retired: p.Retired}
+	next := &Plan{Name: p.Name, Limits: p.Limits.Clone(), Retired: p.Retired, Thresholds: slices.Clone(p.Thresholds)}
 	if next.Limits == nil {
 		next.Limits = quota.Limits{}
 	}

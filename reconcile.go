@@ -134,4 +134,5 @@ var useCounters = map[string]func(u *KeyUse) *int64{
 	"concurrent_runs": func(u *KeyUse) *int64 { return &u.ConcurrentRuns },
 	"tokens_reserved": func(u *KeyUse) *int64 { return &u.TokensReserved },
 	"tokens_used":     func(u *KeyUse) *int64 { return &u.TokensUsed },
+	"tokens_ahead":    func(u *KeyUse) *int64 { return &u.TokensAhead },
 }

@@ -89,7 +89,7 @@ func (c *recount) held(ctx context.Context) error {
 // families compares the counters of key families. What is left in held when all rows were seen belongs to families
 // that have none.
 func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
-	var tokens map[KeyID]int64
+	var tokens, ahead map[KeyID]int64
 	for after := (KeyID{}); ; {
 		uses, err := c.ListKeyUses(ctx, c.tenant, after, countedUses)
 		if err != nil {
@@ -98,7 +98,11 @@ func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 		for _, use := range uses {
 			current := use.MonthStart.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
 			if current && tokens == nil {
-				if tokens, err = c.familyTokens(ctx); err != nil {
+				month := c.account.Month
+				if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
+					return err
+				}
+				if ahead, err = c.familyTokens(ctx, month.End, c.account.LastNow.Add(UsageAhead+time.Microsecond)); err != nil {
 					return err
 				}
 			}
@@ -108,6 +112,7 @@ func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 			c.use(use.Family, "tokens_reserved", use.TokensReserved, h.Reserved)
 			if current {
 				c.use(use.Family, "tokens_used", use.TokensUsed, tokens[use.Family])
+				c.use(use.Family, "tokens_ahead", use.TokensAhead, ahead[use.Family])
 			}
 		}
 		if len(uses) < countedUses {
@@ -129,11 +134,11 @@ func (c *recount) use(family KeyID, field string, stored, computed int64) {
 	}
 }
 
-// familyTokens adds up the month's tokens of key families. They count in the month in which they were recorded.
-func (c *recount) familyTokens(ctx context.Context) (map[KeyID]int64, error) {
-	month, perKey := c.account.Month, map[KeyID]int64{}
-	err := c.stretches(month.Start, month.End.Add(UsageAhead), func(from, to time.Time) error {
-		sums, err := c.SumKeyTokens(ctx, c.tenant, from, to, month.Start)
+// familyTokens adds up the tokens that key families used in [begin, end).
+func (c *recount) familyTokens(ctx context.Context, begin, end time.Time) (map[KeyID]int64, error) {
+	perKey := map[KeyID]int64{}
+	err := c.stretches(begin, end, func(from, to time.Time) error {
+		sums, err := c.SumKeyTokens(ctx, c.tenant, from, to, time.Time{})
 		for _, s := range sums {
 			perKey[s.KeyID] += s.Total
 		}

@@ -232,7 +232,11 @@ func (l *ledger) crashOverdue(a *Account, now time.Time) (freed bool, err error)
 		}
 		crashed = append(crashed, run)
 	}
-	l.touch(a, now)
+	if len(crashed) > 0 {
+		l.touch(a, now)
+	} else {
+		l.note(a, now)
+	}
 	for _, run := range crashed {
 		l.abandon(a, run, RunCrashed, leaseRanOut, now)
 	}

@@ -102,6 +102,7 @@ func (c *completeRun) complete(l *ledger, a *Account, run *Run, now time.Time) *
 	l.free(a, end)
 	l.Runs.Put(c.ref, end)
 	l.meterTokens(a, end, c.p.TotalTokens, now)
+	a.SpendUsed = plus(a.SpendUsed, c.p.CostMicros)
 	l.meterRun(a, end, now)
 	return end
 }
@@ -122,6 +123,7 @@ func (c *completeRun) completeLate(l *ledger, a *Account, run *Run, now time.Tim
 	}
 	l.Runs.Put(c.ref, end)
 	l.meterTokens(a, end, total-run.TokensSoFar, now)
+	a.SpendUsed = plus(a.SpendUsed, c.p.CostMicros)
 	l.meterRun(a, end, now)
 	return end
 }

@@ -168,6 +168,7 @@ type Reader interface {
 	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
 	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
 	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
+	ListEvents(ctx context.Context, f EventFilter) ([]*Event, error)
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 	// ListActivity adds up what all servers did from a minute on, a minute each, oldest first.
 	ListActivity(ctx context.Context, from time.Time) ([]Activity, error)
@@ -293,6 +294,12 @@ type (
 	AuditFilter struct {
 		TenantID TenantID
 		Before   int64 // a sequence
+		Limit    int
+	}
+	// EventFilter lists events, newest first.
+	EventFilter struct {
+		TenantID TenantID // zero for all tenants
+		Before   EventID
 		Limit    int
 	}
 	// DenialFilter lists denials, newest first.

@@ -244,6 +244,7 @@ func (c *updateTenant) decide(l *ledger) error {
 	if a.Timezone != changed.Timezone { // the present period goes by the name that it has in the zone in which it began
 		l.Periods = append(l.Periods, l.pastMonth(a, a.Month))
 	}
+	delete(l.watches, c.tenant)
 	a.Overrides, a.Timezone, a.AnchorDay = changed.Overrides, changed.Timezone, changed.AnchorDay
 	a.Generation++
 	l.Profiles.Put(c.tenant, &next)

@@ -86,7 +86,7 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 		TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now, Time: ev.Time,
 	})
 	var use *KeyUse
-	if ev.Meter == MeterTokensUsed && !ev.APIKeyID.IsZero() && !original.RecordedAt.Before(a.Month.Start) {
+	if ev.Meter == MeterTokensUsed && !ev.APIKeyID.IsZero() {
 		use, _ = l.useOfKey(KeyRef{c.tenant, ev.APIKeyID})
 	}
 	l.record(a, use, ev)

@@ -35,6 +35,7 @@ var examples = map[string]func() json.RawMessage{
 	"UsageSeries":     func() json.RawMessage { return example(exampleSeries()) },
 	"QuotaUse":        func() json.RawMessage { return example(exampleQuotaUse()) },
 	"Decision":        func() json.RawMessage { return example(exampleDecision()) },
+	"Event":           func() json.RawMessage { return example(exampleEvent()) },
 	"Denial":          func() json.RawMessage { return example(exampleDenial()) },
 	"AuditRow":        func() json.RawMessage { return example(exampleAuditRow()) },
 	"AuditHead":       func() json.RawMessage { return example(exampleAuditHead()) },
@@ -245,6 +246,13 @@ func exampleDecision() rentroll.Decision {
 		Code: rentroll.NullString(rentroll.CodeQuotaExceeded), Quota: rentroll.NullString(quota.RunsPerDay),
 		Reason: "the tenant's quota runs_per_day is used up: limit 100, current 100, resets at 2026-11-24T00:00:00Z",
 		Limit:  new(int64(100)), Current: new(int64(100)), ResetsAt: new(exampleTomorrow),
+	}
+}
+
+func exampleEvent() rentroll.Event {
+	return rentroll.Event{
+		ID: exampleID[rentroll.EventID](rentroll.ParseID, "evt_01kaqt4k9zf3z8s1w6d2x4b7m5"), TenantID: exampleTenantID, Type: rentroll.EventThreshold, At: exampleTime,
+		Data: json.RawMessage(`{"quota":"runs_per_day","threshold":80,"limit":1000,"mode":"hard","used":800,"period_start":"2026-11-23T00:00:00Z","resets_at":"2026-11-24T00:00:00Z"}`),
 	}
 }
 

@@ -23,6 +23,8 @@ type putPlanBody struct {
 	Name    *string     `json:"name,omitempty" doc:"Where given, it must be the name in the path"`
 	Limits  *planLimits `json:"limits" doc:"All limits of the plan: a quota that is absent is unlimited"`
 	Retired bool        `json:"retired,omitempty" doc:"Keeps its tenants, takes no new ones"`
+
+	Thresholds []int `json:"thresholds,omitempty" doc:"Shares of a limit, in per cent, at which an event tells of a tenant's use: 1 to 200, rising, at most 10. Default 80 and 100; an empty list is none" example:"[50,80,100]"`
 }
 
 func putPlan(c *call, p *ofPlan, b *putPlanBody) (*rentroll.Plan, error) {
@@ -37,7 +39,7 @@ func putPlan(c *call, p *ofPlan, b *putPlanBody) (*rentroll.Plan, error) {
 		return nil, err
 	}
 	plan, created, err := c.engine.PutPlan(c, rentroll.PutPlanParams{
-		Name: p.Name, Limits: quota.Limits(*b.Limits), Retired: b.Retired,
+		Name: p.Name, Limits: quota.Limits(*b.Limits), Retired: b.Retired, Thresholds: b.Thresholds,
 		Precondition: func(current *rentroll.Plan) bool {
 			if current == nil {
 				return c.conditions.holds(nil)

@@ -284,6 +284,14 @@ func (s *server) insightRoutes() {
 		more: aboutDecision, needs: rentroll.PermQuotaRead,
 	}, checkTokens)
 	add(s, route{
+		at: "GET /v1/tenants/{tenant}/events", id: "listEvents", does: "List what has happened to a tenant, newest first",
+		more: aboutEvents, needs: rentroll.PermQuotaRead,
+	}, listEvents)
+	add(s, route{
+		at: "GET /v1/events", id: "listAllEvents", does: "List what has happened to all tenants, newest first",
+		more: aboutEvents, needs: rentroll.PermQuotaRead, platform: true,
+	}, listAllEvents)
+	add(s, route{
 		at: "GET /v1/tenants/{tenant}/denials", id: "listDenials", does: "List the last denials, newest first",
 		more: "The last hundred are kept; the newest are at most a second behind.", needs: rentroll.PermDenialRead,
 	}, listDenials)

@@ -439,3 +439,29 @@ func TestUsageIsValid(t *testing.T) {
 		t.Errorf("%d recorded", n)
 	}
 }
+
+func TestThresholds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.operator("PUT", "/v1/plans/watched", `{"limits":{"runs_per_day":4,"tokens_per_month":{"limit":100,"mode":"soft"}},"thresholds":[50,100]}`).
+		expect(201).has("thresholds.0", 50, "thresholds.1", 100)
+	w.operator("PUT", "/v1/plans/wrong", `{"limits":{},"thresholds":[100,50]}`).refused(rentroll.CodeValidationFailed, "thresholds")
+	w.operator("PUT", "/v1/tenants/acme/plan", `{"plan":"watched"}`).expect(200)
+	at := "/v1/tenants/me/runs"
+	w.tenantKey("POST", at, `{"runs":[{"worker_id":"a","task":"t"},{"worker_id":"a","task":"t"},{"worker_id":"a","task":"t"}]}`).expect(201)
+	told := w.tenantKey("GET", "/v1/tenants/me/events", nil).expect(200).has("items.0.type", "quota.threshold_reached",
+		"items.0.data.quota", "runs_per_day", "items.0.data.threshold", 50, "items.0.data.limit", 4, "items.0.data.used", 3, "items.0.data.mode", "hard")
+	if strings.Count(string(told.body), `"type"`) != 1 {
+		t.Errorf("told %s", told.body)
+	}
+	w.tenantKey("POST", "/v1/tenants/me/usage", `{"meter":"tokens_used","amount":101}`).expect(200)
+	w.tenantKey("POST", "/v1/tenants/me/usage", `{"meter":"tokens_used","amount":101}`).expect(200)
+	all := w.operator("GET", "/v1/events?limit=2", nil).expect(200)
+	rest := w.operator("GET", "/v1/events?limit=2&cursor="+all.text("next_cursor"), nil).expect(200).has("next_cursor", nil)
+	types := strings.Count(string(all.body)+string(rest.body), `"quota":"tokens_per_month"`)
+	if soft := strings.Count(string(all.body)+string(rest.body), `"quota.soft_limit_passed"`); types != 3 || soft != 1 {
+		t.Errorf("of the tokens %d were told, of them %d of the soft limit: %s %s", types, soft, all.body, rest.body)
+	}
+	w.tenantKey("GET", "/v1/events", nil).refused(rentroll.CodeForbidden)
+	w.send(ask{method: "GET", path: "/v1/tenants/acme/events", key: w.theirs}).refused(rentroll.CodeNotFound)
+}

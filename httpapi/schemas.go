@@ -286,6 +286,7 @@ var nullable = []string{
 	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
 	"Purging.head", "AuditExport.checkpoint", "AuditVerification.checkpoint", "AuditCheckpoint.tenant_id", "AuditPruning.tenant_id", "AuditPruning.checkpoint",
 	"Denial.api_key_id",
+	"Plan.thresholds",
 	"Difference.tenant_id", "Unchecked.tenant_id",
 	"UsageResult.errors",
 	"MeterDefinition.tenant_id",

@@ -40,7 +40,7 @@ const (
 	aboutImport     = "By the SHA-256 of their secrets, which may be any text of 16 to 512 printable ASCII characters: customers go on using them. Each key is answered for itself and the good ones are stored: `imported`, `duplicate` (the tenant has it; nothing changes) or `rejected` with its code (`validation_failed`, `quota_exceeded`, or `already_exists`: it is another tenant's). A repetition is harmless, and needs no idempotency key. Other servers know the first import within a second."
 	aboutRotate     = "The answer has a new key with a new `secret`, under the same limits; its counters go on. The old key stays good for the overlap and does not count against `api_keys` beside its successor. Where the answer was lost, rotate the old key again: the successor that nobody got is revoked. One that is in use is not: `invalid_transition`. A key that is rotated while the one before it is still good makes that one count, which may be `quota_exceeded`."
 	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
-	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`. A denial consumes nothing. With `runs`, up to 100 of them are admitted together or not at all: the answer is `items`, a denial names in `errors` the first run that did not fit."
+	aboutAdmission  = "One atomic decision over every rule: tenant, key, worker, the key's own limits, `workers`, `runs_per_day`, `concurrent_runs`, `tokens_per_month`, `spend_per_month`. A denial consumes nothing. With `runs`, up to 100 of them are admitted together or not at all: the answer is `items`, a denial names in `errors` the first run that did not fit."
 	aboutRunList    = "Filters look at a bounded stretch of runs a page: a page may be short, or empty, and still have a next cursor."
 	aboutHeartbeat  = "`cancel_requested` in the answer tells the worker to stop."
 	aboutComplete   = "Frees the slot, settles the reservation and writes the usage events `tokens_used` and `worker_runs`, in one transaction. Completing again with equal parameters returns the run as it is stored and counts nothing. A crashed or canceled run accepts one late completion, which bills the rest."
@@ -51,6 +51,7 @@ const (
 	aboutSeries     = "Points follow each other without gap; where nothing was used they are zero. At most 1,000. Days and months are those of the tenant's zone and billing months, or the calendar's of `timezone`. With `group_by` the largest groups are told apart, `groups` of them."
 	aboutStatements = "An event's statement is fixed when it is recorded: that of its own period until 72 hours after the period's end, from then on that of the period in which it is recorded, as an adjustment. So a statement with `final` never changes. A meter has the price that it had when the period began or, where it had none, the first one that it got in the period; amounts are rounded once for each meter, half a millionth away from zero."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
+	aboutEvents     = "`quota.threshold_reached` tells that the use of a quota came to a share of its limit (`threshold`, per cent; 80 and 100 where the plan says nothing else), `quota.soft_limit_passed` that it went above a soft one: once per tenant, quota and period, however many servers there are. Of `workers` and `api_keys` once until use falls below, of `concurrent_runs` once a day. A threshold that is not reached any more, because the limit was raised, is armed again."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
 	aboutVerifyAudit = `Follows the chain of hashes up to the account, and says where it does not hold first, and how. ` +
@@ -82,6 +83,7 @@ var tags = []*huma.Tag{
 	{Name: "Meters", Description: "What is counted: aggregation, unit, price, dimensions."},
 	{Name: "Workers", Description: "The kinds of job that a tenant has enabled."},
 	{Name: "Quotas", Description: "Limits and how a tenant stands against them."},
+	{Name: "Events", Description: "What has happened that somebody should hear of."},
 	{Name: "Denials", Description: "Admissions that were refused."},
 	{Name: "Audit", Description: "Every change, with who made it."},
 	{Name: "Health", Description: "For probes."},
@@ -91,7 +93,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "audit": "Audit",
+		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {

@@ -103,6 +103,8 @@ var parameters = map[string]struct {
 	"listDirectory":     {201, []any{"slug", "value-9000", 201}},
 	"listAudit":         {201, []any{whose{}, 9000, 201}},
 	"auditAfter":        {201, []any{whose{}, 100, 201}},
+	"listEvents":        {201, []any{whose{}, uid(9000), 201}},
+	"listAllEvents":     {201, []any{uid(9000), 201}},
 	"listDenials":       {201, []any{whose{}, last, 201}},
 	"trimAudit":         {1000, []any{whose{}, 9000, 10_112}},
 	"listChores":        {256, []any{uid(150), "purge", 256}},

@@ -73,6 +73,7 @@ var fillings = []filling{
 	{"audit_checkpoints", 100_000, "tenant_id=uid(n); sequence=100; chained_from=1; pruned=100; older_than=n; at=n; removed=100"},
 	{"chores", 100_000, "tenant_id=uid(n); kind='purge'; began_at=n"},
 	{"denials", 100_000, "tenant_id=evenly(n); id=uid(n); at=n; code='quota_exceeded'; reason='full'"},
+	{"events", 100_000, "tenant_id=owner(n); id=uid(n); type='quota.threshold_reached'; at=n; data='{}'"},
 	{"denial_counts", 100_000, "tenant_id=owner(n); minute=n; code='quota_exceeded'; quota='runs'; denials=1"},
 	{"activity", 1500, "minute=n; server_id=uid(1); admitted=1; denied=1"},
 	{"pruned", 10_000, "tenant_id=evenly(n); kind='kind-' || n; until_at=n"},

@@ -43,6 +43,7 @@ var (
 		"countExpiredKeys":   "api_keys_expiring",
 		"listExpiring":       "api_keys_expiring",
 		"listAllExpiring":    "api_keys_expiry",
+		"listAllEvents":      "events_all",
 		"overdueRuns":        "runs_open",
 		"countOverdueRuns":   "runs_open",
 		"expiredSessions":    "sessions_expired",

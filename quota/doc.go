@@ -1,6 +1,6 @@
 // Package quota is the arithmetic of limits and periods.
 //
-// A quota is one of the five things that a tenant may use up ([Definitions]).
+// A quota is one of the things that a tenant may use up ([Definitions]).
 // A [Limit] is a maximum on one of them: it comes from the tenant's plan, or
 // from an override for that tenant until the override ends ([Effective]).
 // What is counted against a limit is a gauge, which never rolls over, or a

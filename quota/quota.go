@@ -16,6 +16,7 @@ const (
 	ConcurrentRuns Name = "concurrent_runs"
 	TokensPerMonth Name = "tokens_per_month"
 	APIKeys        Name = "api_keys"
+	SpendPerMonth  Name = "spend_per_month" // in millionths of the currency unit
 
 	RequestsPerMinute Name = "requests_per_minute"
 )
@@ -59,6 +60,7 @@ var definitions = [...]Definition{
 	{ConcurrentRuns, Gauge, "Concurrent runs"},
 	{TokensPerMonth, Month, "Tokens per month"},
 	{APIKeys, Gauge, "API keys"},
+	{SpendPerMonth, Month, "Spend per month"},
 	{RequestsPerMinute, Rate, "Requests per minute"},
 }
 

@@ -13,6 +13,7 @@ func TestDefinitions(t *testing.T) {
 		{Name: quota.ConcurrentRuns, Span: quota.Gauge, Title: "Concurrent runs"},
 		{Name: quota.TokensPerMonth, Span: quota.Month, Title: "Tokens per month"},
 		{Name: quota.APIKeys, Span: quota.Gauge, Title: "API keys"},
+		{Name: quota.SpendPerMonth, Span: quota.Month, Title: "Spend per month"},
 		{Name: quota.RequestsPerMinute, Span: quota.Rate, Title: "Requests per minute"},
 	}
 	got := quota.Definitions()

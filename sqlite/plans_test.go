@@ -50,6 +50,7 @@ var (
 		"listAccounts":      "whoever orders tenants by nearness to a limit reads them all, a page at a time: an index would move with every run",
 		"latestDenials":     "operators ask for the denials of all tenants; these have an index by time",
 		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
+		"listAllEvents":     "operators ask for the events of all tenants; these have an index by id",
 		"listAllExpiring":   "operators ask for the keys of all tenants that will expire; these have an index by expiry",
 	}
 
@@ -151,6 +152,8 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"listActiveKeys":    "SEARCH api_keys USING INDEX api_keys_active (tenant_id=? AND status=? AND id<?)",
 		"listExpiring":      "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND (expires_at,id)>(?,?) AND expires_at<?)",
 		"listAllExpiring":   "SEARCH api_keys USING INDEX api_keys_expiry ((expires_at,tenant_id,id)>(?,?,?) AND expires_at<?)",
+		"listEvents":        "SEARCH events USING INDEX sqlite_autoindex_events_1 (tenant_id=? AND id<?)",
+		"listAllEvents":     "SEARCH events USING INDEX events_all (id<?)",
 		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",
 		"listUsersByEmail":  "SEARCH users USING INDEX users_email (email=? AND id<?)",
 		"membershipsOfUser": "SEARCH members USING INDEX members_user (user_id=?)",

@@ -54,7 +54,8 @@ var keyUses = noun[rentroll.KeyRef, rentroll.KeyUse]{
 	full: func(s *scene) *rentroll.KeyUse {
 		return &rentroll.KeyUse{
 			TenantID: newID[rentroll.TenantID](s), Family: newID[rentroll.KeyID](s),
-			ConcurrentRuns: 1, TokensReserved: 2, TokensUsed: 3, MonthStart: after(4),
+			ConcurrentRuns: 1, TokensReserved: 2,
+			TokenMonth: rentroll.TokenMonth{TokensUsed: 3, MonthStart: after(4), TokensAhead: 5, MonthEnd: after(6)},
 		}
 	},
 	bare: func(s *scene) *rentroll.KeyUse {

@@ -11,7 +11,7 @@ import (
 func planRows(b *rentroll.Batch) *rentroll.Rowset[string, rentroll.Plan] { return &b.Plans }
 
 func fullPlan(s *scene) *rentroll.Plan {
-	return &rentroll.Plan{Name: newID[rentroll.TenantID](s).String(), Limits: fullLimits(), Retired: true}
+	return &rentroll.Plan{Name: newID[rentroll.TenantID](s).String(), Limits: fullLimits(), Retired: true, Thresholds: []int{50, 80, 100}}
 }
 
 var plans = noun[string, rentroll.Plan]{
@@ -21,7 +21,9 @@ var plans = noun[string, rentroll.Plan]{
 	bare: func(s *scene) *rentroll.Plan {
 		return &rentroll.Plan{Name: newID[rentroll.TenantID](s).String(), Limits: quota.Limits{}}
 	},
-	edit: func(p *rentroll.Plan) { p.Limits, p.Retired = quota.Limits{quota.APIKeys: quota.Of(3)}, false },
+	edit: func(p *rentroll.Plan) {
+		p.Limits, p.Retired, p.Thresholds = quota.Limits{quota.APIKeys: quota.Of(3)}, false, []int{}
+	},
 }
 
 func planTests() []test {

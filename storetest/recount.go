@@ -156,7 +156,8 @@ func listKeyUses(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	var all []*rentroll.KeyUse
 	for i := range 5 {
-		use := &rentroll.KeyUse{TenantID: tenant, Family: newID[rentroll.KeyID](s), TokensUsed: int64(i), MonthStart: after(0)}
+		use := &rentroll.KeyUse{TenantID: tenant, Family: newID[rentroll.KeyID](s)}
+		use.TokensUsed, use.MonthStart = int64(i), after(0)
 		all = append(all, use)
 		s.put(func(b *rentroll.Batch) { b.KeyUses.Put(rentroll.KeyRef{TenantID: tenant, KeyID: use.Family}, use) })
 	}

@@ -72,6 +72,7 @@ func groups() []group {
 		{"Chores", choreTests()},
 		{"Periods", periodTests()},
 		{"Recount", recountTests()},
+		{"Events", eventTests()},
 		{"Prune", pruneTests()},
 		{"Statistics", statisticsTests()},
 		{"Invalidations", invalidationTests()},

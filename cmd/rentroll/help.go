@@ -107,6 +107,7 @@ var examples = map[string][]string{
 	},
 	"usage summary": {"rentroll usage summary acme", "rentroll usage summary acme --start 2026-01-01 --end 2026-02-01"},
 
+	"event list": {"rentroll event list acme", "rentroll event list --limit 100"},
 	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
 	"audit verify": {
 		"rentroll audit verify acme",

@@ -37,6 +37,7 @@ type cli struct {
 	Worker workerCmd `cmd:"" group:"nouns" help:"Workers that a tenant has enabled."`
 	Run    runCmd    `cmd:"" group:"nouns" help:"Runs: admission, progress and end."`
 	Usage  usageCmd  `cmd:"" group:"nouns" help:"Usage: record it, add it up."`
+	Event  eventCmd  `cmd:"" group:"nouns" help:"What has happened that somebody should hear of."`
 	Meter  meterCmd  `cmd:"" group:"nouns" help:"Meters: what is counted, and at what price."`
 	Audit  auditCmd  `cmd:"" group:"nouns" help:"Who changed what, and when."`
 

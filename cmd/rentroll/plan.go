@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -38,9 +40,10 @@ func (c *planList) Run(ctx context.Context, s *session) error {
 }
 
 type planPut struct {
-	Name    string   `arg:"" help:"Its name; upper and lower case differ."`
-	Limits  []string `arg:"" optional:"" name:"quota=limit" help:"A limit: 500, 500:soft or unlimited. A quota that is not named keeps its limit; in a new plan it is unlimited."`
-	Retired *bool    `negatable:"" help:"It keeps its tenants and takes no new ones. Default: as before."`
+	Name       string   `arg:"" help:"Its name; upper and lower case differ."`
+	Limits     []string `arg:"" optional:"" name:"quota=limit" help:"A limit: 500, 500:soft or unlimited. A quota that is not named keeps its limit; in a new plan it is unlimited."`
+	Thresholds *string  `placeholder:"LIST" help:"Shares of a limit, in per cent, at which an event tells of a tenant's use, such as 50,80,100; none for none, default for 80 and 100. Default: as before."`
+	Retired    *bool    `negatable:"" help:"It keeps its tenants and takes no new ones. Default: as before."`
 }
 
 // Run makes or changes the plan. The API replaces plans whole; that a limit which is not named here becomes none would
@@ -60,7 +63,7 @@ func (c *planPut) Run(ctx context.Context, s *session) error {
 		if p.Name != c.Name {
 			continue
 		}
-		isNew, next.Retired = false, p.Retired
+		isNew, next.Retired, next.Thresholds = false, p.Retired, p.Thresholds
 		for name, l := range p.Limits {
 			if _, named := limits[name]; !named {
 				limits[name] = l
@@ -73,8 +76,32 @@ func (c *planPut) Run(ctx context.Context, s *session) error {
 	if c.Retired != nil {
 		next.Retired = *c.Retired
 	}
+	if c.Thresholds != nil {
+		if next.Thresholds, err = parseThresholds(*c.Thresholds); err != nil {
+			return err
+		}
+	}
 	p, err := s.api.PutPlan(ctx, next)
 	return s.print(err, func() error { return printTable(s, []*rentroll.Plan{p}, planColumns()) })
+}
+
+// parseThresholds reads a list of per cents. What is wrong with them says the server.
+func parseThresholds(text string) ([]int, error) {
+	switch text {
+	case "default":
+		return nil, nil
+	case "none":
+		return []int{}, nil
+	}
+	var out []int
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil {
+			return nil, usagef("--thresholds: %q is no number of per cent", part)
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 type planDelete struct {

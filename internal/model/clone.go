@@ -41,8 +41,9 @@ func (t *tenant) clone() *tenant {
 	for i, k := range c.keys {
 		c.keys[i] = copied(k)
 	}
-	c.increments, c.events, c.audit = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit)
+	c.increments, c.events, c.audit, c.spent = slices.Clip(t.increments), slices.Clip(t.events), slices.Clip(t.audit), slices.Clip(t.spent)
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
+	c.told, c.notices = maps.Clone(t.told), slices.Clip(t.notices)
 	c.fixedAs, c.meters, c.prices, c.values = maps.Clone(t.fixedAs), maps.Clone(t.meters), maps.Clone(t.prices), maps.Clone(t.values)
 	c.past, c.costs = slices.Clip(t.past), maps.Clone(t.costs)
 	for name, values := range c.values {

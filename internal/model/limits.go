@@ -9,7 +9,7 @@ import (
 
 // quotas of which use is counted, in the order in which they are listed.
 var quotas = []quota.Name{
-	quota.Workers, quota.RunsPerDay, quota.ConcurrentRuns, quota.TokensPerMonth, quota.APIKeys,
+	quota.Workers, quota.RunsPerDay, quota.ConcurrentRuns, quota.TokensPerMonth, quota.APIKeys, quota.SpendPerMonth,
 }
 
 // clock is the tenant's now: never earlier than the latest it has seen.
@@ -32,7 +32,7 @@ func (t *tenant) zone() *time.Location {
 // change of zone or anchor, which holds from the next periods on.
 func (t *tenant) changed(now time.Time) {
 	t.pass(now)
-	t.day, t.month, t.last = t.dayAt(now), t.monthAt(now), now
+	t.day, t.month, t.last, t.touched = t.dayAt(now), t.monthAt(now), now, true
 }
 
 // dayAt walks from the last known day to the one of now, boundary by boundary: the
@@ -108,6 +108,13 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 				u.reserved += r.Reserved
 			}
 		}
+	case quota.SpendPerMonth:
+		u.period = new(t.monthAt(now))
+		for _, s := range t.spent {
+			if u.period.Contains(s.at) {
+				u.used += s.micros
+			}
+		}
 	case quota.APIKeys:
 		for _, k := range t.keys {
 			if k.state(now) == KeyActive && !k.uncounted {
@@ -132,7 +139,7 @@ func (t *tenant) tokensIn(p quota.Period) (sum int64) {
 // tokensOf adds up the tokens that count against the limit of a key family in a period.
 func (t *tenant) tokensOf(kin map[Ref]bool, p quota.Period) (sum int64) {
 	for _, e := range t.events {
-		if e.Meter == tokensUsed && kin[e.Key] && p.Contains(e.KeyTime) {
+		if e.Meter == tokensUsed && kin[e.Key] && p.Contains(e.Time) {
 			sum += e.Amount
 		}
 	}

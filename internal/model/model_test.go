@@ -91,6 +91,7 @@ func TestOrderOfAdmission(t *testing.T) {
 		{fourth, noon, "tenant runs_per_day", func() { limit(quota.RunsPerDay) }},
 		{fourth, noon, "tenant concurrent_runs", func() { limit(quota.ConcurrentRuns) }},
 		{fourth, noon, "tenant tokens_per_month", func() { limit(quota.TokensPerMonth) }},
+		{fourth, noon, "tenant spend_per_month", func() { limit(quota.SpendPerMonth) }},
 		{fourth, noon, "", func() {}},
 	}
 	for i, s := range steps {

@@ -305,7 +305,7 @@ func (w *World) admitTenant(
 		quota quota.Name
 		n     int64
 	}
-	steps := []step{{quota.RunsPerDay, 1}, {quota.ConcurrentRuns, 1}, {quota.TokensPerMonth, max(reserve, 1)}}
+	steps := []step{{quota.RunsPerDay, 1}, {quota.ConcurrentRuns, 1}, {quota.TokensPerMonth, max(reserve, 1)}, {quota.SpendPerMonth, 1}}
 	if have := t.workers[name]; name != "" && have == nil {
 		steps = append([]step{{quota.Workers, 1}}, steps...)
 	} else if name != "" && !have.enabled {
@@ -473,6 +473,12 @@ func (w *World) CompleteRun(by Ref, now time.Time, p CompleteRun) (*RunView, *Re
 	return v, nil
 }
 
+// spending is what a run cost, when that was reported.
+type spending struct {
+	at     time.Time
+	micros int64
+}
+
 // complete takes the one report of a run, late or in time.
 func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 	t.changed(now)
@@ -492,6 +498,7 @@ func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 		r.end(end, now)
 	}
 	t.bill(r, p.Tokens-billed, now)
+	t.spent = append(t.spent, spending{now, p.CostMicros})
 	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key}, now)
 	t.costs[t.monthAt(now).Start] += p.CostMicros
 }

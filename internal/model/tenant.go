@@ -23,6 +23,8 @@ type PlanView struct {
 	Name    string       `json:"name"`
 	Limits  quota.Limits `json:"limits"`
 	Retired bool         `json:"retired"`
+
+	Thresholds []int `json:"thresholds"`
 }
 
 // TenantFields are the fields of a tenant that may be changed.
@@ -63,6 +65,10 @@ type tenant struct {
 	runs       []*run
 	increments []time.Time // runs counted by IncrementUsage
 	events     []event
+	spent      []spending
+	told       map[quota.Name]told
+	notices    []EventView
+	touched    bool
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
@@ -136,7 +142,7 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 		created: now, updated: now, since: now, last: now,
 		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{},
 		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, costs: map[time.Time]int64{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
-		members: map[Ref]*member{}, workers: map[string]*worker{},
+		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")

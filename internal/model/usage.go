@@ -23,10 +23,6 @@ type event struct {
 	Key    Ref
 	Kept   map[string]string // of dimensions that the meter keeps
 
-	// KeyTime is when it counts against the key's own limit: at its time, or, where that lies behind the end of the
-	// tenant's month, at its arrival. (The tenant's month counts it in the next.)
-	KeyTime time.Time
-
 	Of, On time.Time // the starts of the period that it is of, and of the one whose statement has it
 }
 
@@ -41,10 +37,6 @@ type marked struct {
 
 // used keeps an event.
 func (t *tenant) used(e event, now time.Time) event {
-	e.KeyTime = e.Time
-	if !e.Time.Before(t.monthAt(now).End) {
-		e.KeyTime = now
-	}
 	e.Of, e.On = t.owner(e.Time, now)
 	t.events = append(t.events, e)
 	return e

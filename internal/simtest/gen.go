@@ -228,6 +228,7 @@ func (g *generator) limits(overrides bool) quota.Limits {
 	out := quota.Limits{}
 	largest := map[quota.Name]int64{
 		quota.Workers: 4, quota.RunsPerDay: 12, quota.ConcurrentRuns: 5, quota.TokensPerMonth: 3000, quota.APIKeys: 5,
+		quota.SpendPerMonth: 400_000,
 	}
 	for _, d := range quota.Definitions() {
 		if d.Span == quota.Rate || g.chance(40) { // a rate is no count, and goes by the time of this machine

@@ -18,7 +18,7 @@ func (g *generator) operation() op {
 		{13, g.completion},
 		{15, g.onRun},
 		{6, g.retry},
-		{16, g.usage},
+		{20, g.usage},
 		{4, g.increment},
 		{4, g.sums},
 		{2, g.series},
@@ -286,7 +286,7 @@ func (g *generator) correction(id model.Ref) model.UsageEvent {
 			}
 		}
 	}
-	switch g.IntN(20) {
+	switch g.IntN(12) {
 	case 0:
 		e.Amount = -1_000_000
 	case 1:

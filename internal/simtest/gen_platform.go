@@ -88,7 +88,10 @@ func (g *generator) plan() op {
 	if g.chance(15) {
 		return deletePlan(by, g.planName())
 	}
-	return putPlan(by, model.PlanView{Name: pick(g, []string{"tiny", "small", "extra"}), Limits: g.limits(false), Retired: g.chance(10)})
+	return putPlan(by, model.PlanView{
+		Name: pick(g, []string{"tiny", "small", "extra"}), Limits: g.limits(false), Retired: g.chance(10),
+		Thresholds: pick(g, [][]int{nil, nil, {}, {50}, {20, 80, 100, 120}}),
+	})
 }
 
 func (g *generator) person() op {

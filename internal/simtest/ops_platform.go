@@ -178,7 +178,7 @@ func putPlan(by model.Ref, p model.PlanView) op {
 		"PutPlan", by, p,
 		func(w *model.World, now time.Time, _ model.Ref) (any, *model.Refusal) { return w.PutPlan(by, now, p) },
 		func(ctx context.Context, _ *side, e *rentroll.Engine, _ model.Ref) (any, error) {
-			_, created, err := e.PutPlan(ctx, rentroll.PutPlanParams{Name: p.Name, Limits: p.Limits, Retired: p.Retired})
+			_, created, err := e.PutPlan(ctx, rentroll.PutPlanParams{Name: p.Name, Limits: p.Limits, Retired: p.Retired, Thresholds: p.Thresholds})
 			return created, err
 		},
 	}

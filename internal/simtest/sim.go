@@ -161,6 +161,7 @@ func (p *player) play(s step) error {
 func (p *player) both(s step) error {
 	p.world.At = s.at
 	want, bad := s.op.play(p.world, s.at, s.ref)
+	p.world.Watch()
 	outcome := s.op.name
 	if bad != nil {
 		outcome = strings.TrimRight(fmt.Sprintf("%s %s %s %s", s.op.name, bad.Code, bad.Scope, bad.Quota), " ")

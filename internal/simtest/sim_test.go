@@ -22,7 +22,7 @@ var (
 var met = []string{
 	"CreateRun", "CreateRun quota_exceeded tenant workers", "CreateRun quota_exceeded tenant runs_per_day",
 	"CreateRun quota_exceeded tenant concurrent_runs", "CreateRun quota_exceeded tenant tokens_per_month",
-	"CreateRun quota_exceeded key concurrent_runs", "CreateRun quota_exceeded key tokens_per_month", "CreateRun worker_not_allowed",
+	"CreateRun quota_exceeded tenant spend_per_month", "CreateRun quota_exceeded key concurrent_runs", "CreateRun quota_exceeded key tokens_per_month", "CreateRun worker_not_allowed",
 	"CreateRun worker_disabled", "CreateRun tenant_suspended", "CreateRun tenant_terminated", "CreateRun forbidden",
 	"CreateRun idempotency_mismatch", "CreateRun unauthenticated", "CreateRun not_found", "CreateRun validation_failed",
 	"CompleteRun", "CompleteRun run_already_ended", "CancelRun", "CancelRun run_already_ended", "Heartbeat", "StartRun",

@@ -1,13 +1,17 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/model"
+	"github.com/rentroll/rentroll/quota"
 )
 
 // cuts say how to look at a platform: into which windows its time is cut, how large
@@ -42,6 +46,7 @@ func snapshot(p cuts) op {
 func (f facts) ofModel(w *model.World, now time.Time, id model.Ref, p cuts) {
 	of := func(what string) string { return fmt.Sprintf("%s of %d", what, id) }
 	f[of("quotas")], _ = w.GetQuotas(model.Program, now, id)
+	f[of("events")] = inOrder(w.ListEvents(id))
 	f[of("runs")] = w.ListRuns(id, "", "", 0)
 	f[of("runs filtered")] = w.ListRuns(id, p.Status, p.Worker, 0)
 	f[of("keys")] = w.ListKeys(id, now, true)
@@ -162,6 +167,11 @@ func (s *side) actions(ctx context.Context, id rentroll.TenantID, size int) ([]s
 
 func (s *side) ofTenant(ctx context.Context, f facts, id rentroll.TenantID, p cuts) (err error) {
 	of := func(what string) string { return fmt.Sprintf("%s of %d", what, s.ref(id)) }
+	told, err := s.events(ctx, id, p.Page)
+	if err != nil {
+		return err
+	}
+	f[of("events")] = inOrder(told)
 	use, err := s.engine.GetQuotas(ctx, id)
 	if err != nil {
 		return err
@@ -256,4 +266,41 @@ func (s *side) keys(ctx context.Context, size int, p rentroll.ListAPIKeysParams)
 		return nil, err
 	}
 	return views(rows, s.keyView, func(v *model.KeyView) model.Ref { return v.Ref }), nil
+}
+
+// events reads what was told of a tenant, but of its keys: see model.World.Watch.
+func (s *side) events(ctx context.Context, id rentroll.TenantID, size int) ([]model.EventView, error) {
+	rows, err := pages(size, func(page rentroll.Page) (*rentroll.List[*rentroll.Event], error) {
+		return s.engine.ListEvents(ctx, rentroll.ListEventsParams{TenantID: id, Page: page})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := ordered("events", rows, -1, func(e *rentroll.Event) rentroll.EventID { return e.ID }); err != nil {
+		return nil, err
+	}
+	var out []model.EventView
+	for _, row := range rows {
+		var data rentroll.ThresholdData
+		if err := json.Unmarshal(row.Data, &data); err != nil {
+			return nil, err
+		}
+		if data.Quota == quota.APIKeys {
+			continue
+		}
+		v := model.EventView{Type: string(row.Type), Quota: data.Quota, Limit: data.Limit, Used: data.Used, At: row.At.UTC()}
+		if data.Threshold != nil {
+			v.Threshold = *data.Threshold
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// inOrder sorts events: those of one instant have no order.
+func inOrder(events []model.EventView) []model.EventView {
+	slices.SortFunc(events, func(a, b model.EventView) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(string(a.Quota), string(b.Quota)), strings.Compare(a.Type, b.Type), a.Threshold-b.Threshold)
+	})
+	return events
 }

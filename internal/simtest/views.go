@@ -65,7 +65,7 @@ func workerView(w *rentroll.Worker) *model.WorkerView {
 }
 
 func planView(p *rentroll.Plan) model.PlanView {
-	return model.PlanView{Name: p.Name, Limits: p.Limits, Retired: p.Retired}
+	return model.PlanView{Name: p.Name, Limits: p.Limits, Retired: p.Retired, Thresholds: p.Thresholds}
 }
 
 func quotaViews(rows []rentroll.QuotaUse) []model.QuotaView {

@@ -21,7 +21,7 @@ func Tables() []Exposed {
 	return []Exposed{
 		expose(accounts), expose(profiles), expose(plans), expose(directory), expose(users), expose(members), expose(keys),
 		expose(keyUses), expose(operatorKeys), expose(runs), expose(payloads), expose(workers), expose(meters), expose(prices), expose(values), expose(usage),
-		expose(marks), expose(periods), expose(once), expose(audit), expose(denials), expose(checkpoints), expose(chores), expose(sessions),
+		expose(marks), expose(periods), expose(once), expose(audit), expose(denials), expose(events), expose(checkpoints), expose(chores), expose(sessions),
 	}
 }
 

@@ -86,6 +86,8 @@ func fillValue(v reflect.Value, n *int) {
 		v.SetString(fmt.Sprintf("text %d ü", *n))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint16:
+		v.SetUint(uint64(*n))
 	case reflect.Uint8:
 		v.SetUint(uint64(*n % 256))
 	case reflect.Bool:

@@ -79,7 +79,7 @@ func bindKeyRef(a Args, k rentroll.KeyRef) {
 
 var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
 	name:    "key_uses",
-	columns: columns("tenant_id:id family:id concurrent_runs tokens_reserved tokens_used month_start"),
+	columns: columns("tenant_id:id family:id concurrent_runs tokens_reserved tokens_used month_start tokens_ahead month_end"),
 	keys:    2,
 	bindKey: bindKeyRef,
 	bind: func(a Args, r *rentroll.KeyUse) {
@@ -89,6 +89,8 @@ var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
 		a.Int(r.TokensReserved)
 		a.Int(r.TokensUsed)
 		bindTime(a, r.MonthStart)
+		a.Int(r.TokensAhead)
+		bindTime(a, r.MonthEnd)
 	},
 	scan: func(row Row) (rentroll.KeyRef, *rentroll.KeyUse, error) {
 		r := &rentroll.KeyUse{TenantID: row.ID(), Family: row.ID()}
@@ -96,6 +98,8 @@ var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
 		r.TokensReserved = row.Int()
 		r.TokensUsed = row.Int()
 		r.MonthStart = scanTime(row)
+		r.TokensAhead = row.Int()
+		r.MonthEnd = scanTime(row)
 		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.Family}, r, nil
 	},
 })

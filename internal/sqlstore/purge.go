@@ -23,6 +23,7 @@ var purged = []*purge{
 	newPurge("meters", "name"),
 	newPurge("pruned", "kind"),
 	newPurge("periods", "start_at"),
+	newPurge("events", "id"),
 	newPurge("workers", "worker_id"),
 	newPurge("idempotency", "operation", "key"),
 	newPurge("key_uses", "family"),

@@ -29,6 +29,7 @@ func Statements() map[string]*Stmt {
 		"oldUsage": oldUsage, "oldCounts": oldCounts, "oldDenials": oldDenials, "oldRuns": oldRuns, "oldMarks": oldMarks,
 		"oldOnce": oldOnce, "removeCount": removeCount, "markPruned": markPruned, "listPruned": listPruned,
 		"listPeriods": listPeriods, "recentPeriods": recentPeriods, "keepPeriod": keepPeriod, "listDirectory": listDirectory,
+		"listEvents": listEvents, "listAllEvents": listAllEvents,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
 		"expiredSessions": expiredSessions, "addActivity": addActivity,
 		"forgetActivity": forgetActivity, "listActivity": listActivity, "latestDenials": latestDenials, "listWaiting": listWaiting,
@@ -39,7 +40,7 @@ func Statements() map[string]*Stmt {
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
 		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "prices": prices, "values": values, "usage": usage, "marks": marks, "periods": periods,
-		"once": once, "audit": audit, "denials": denials, "sessions": sessions,
+		"once": once, "audit": audit, "denials": denials, "events": events, "sessions": sessions,
 		"checkpoints": checkpoints, "chores": chores,
 	} {
 		for action, stmt := range t.statements() {

@@ -249,6 +249,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = saveRollups(b.Rollups, requests)
 	requests = savePeaks(b.Peaks, requests)
 	requests = keepPeriods(b.Periods, requests)
+	requests = events.add(b.Told, requests)
 	requests = once.save(&b.Once, requests)
 	requests = audit.add(b.Audit, requests)
 	requests = removePayloads(b.Gone, requests)

@@ -14,7 +14,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 	columns: columns(`tenant_id:id status:text since plan:text overrides:text timezone:text anchor_day
 		day_start day_end runs_today month_start month_end tokens_used tokens_ahead
 		concurrent_runs tokens_reserved workers api_keys owners
-		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes`),
+		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes spend_used marks:bytes`),
 	keys:    1,
 	bindKey: func(a Args, id rentroll.TenantID) { a.ID(id) },
 	bind: func(a Args, r *rentroll.Account) {
@@ -48,6 +48,8 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 		a.Int(r.Generation)
 		bindTime(a, r.LastNow)
 		bindNullHash(a, r.AuditHash)
+		a.Int(r.SpendUsed)
+		bindMarks(a, r.Marks)
 	},
 	scan: scanAccount,
 })
@@ -77,6 +79,8 @@ func scanAccount(row Row) (rentroll.TenantID, *rentroll.Account, error) {
 	r.Generation = row.Int()
 	r.LastNow = scanTime(row)
 	r.AuditHash = scanAuditHash(row)
+	r.SpendUsed = row.Int()
+	r.Marks = scanMarks(row)
 	return r.TenantID, r, err
 }
 
@@ -117,18 +121,26 @@ func scanProfile(row Row) (rentroll.TenantID, *rentroll.Profile, error) {
 
 var plans = prepare(table[string, rentroll.Plan]{
 	name:    "plans",
-	columns: columns("name:text limits:text retired"),
+	columns: columns("name:text limits:text retired thresholds:text"),
 	keys:    1,
 	bindKey: func(a Args, name string) { a.Text(name) },
 	bind: func(a Args, r *rentroll.Plan) {
 		a.Text(r.Name)
 		bindValue(a, r.Limits)
 		bindBool(a, r.Retired)
+		if r.Thresholds == nil {
+			a.Null()
+		} else {
+			bindValue(a, r.Thresholds)
+		}
 	},
 	scan: func(row Row) (string, *rentroll.Plan, error) {
 		r := &rentroll.Plan{Name: row.Text()}
 		err := scanValue(row, &r.Limits)
 		r.Retired = scanBool(row)
+		if thresholds := scanValue(row, &r.Thresholds); err == nil {
+			err = thresholds
+		}
 		return r.Name, r, err
 	},
 })

@@ -1,9 +1,12 @@
 package sqlstore
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/rentroll/rentroll"
 )
 
 // How Go values stand in columns: a zero time is 0 where the column is never NULL, and NULL where it may be; empty
@@ -164,4 +167,27 @@ func scanValue(r Row, v any) error {
 		return fmt.Errorf("sqlstore: reading a stored value: %w", err)
 	}
 	return nil
+}
+
+// bindMarks writes marks two bytes each; none at all are NULL.
+func bindMarks(a Args, m rentroll.Marks) {
+	if m == (rentroll.Marks{}) {
+		a.Null()
+		return
+	}
+	var raw [2 * len(m)]byte
+	for i, v := range m {
+		binary.BigEndian.PutUint16(raw[2*i:], v)
+	}
+	a.Bytes(raw[:])
+}
+
+func scanMarks(r Row) (m rentroll.Marks) {
+	raw := r.Bytes()
+	for i := range m {
+		if len(raw) >= 2*i+2 {
+			m[i] = binary.BigEndian.Uint16(raw[2*i:])
+		}
+	}
+	return m
 }
