@@ -209,7 +209,7 @@ func (l *ledger) expireKeys(a *Account, now time.Time) (freed bool, err error) {
 		ask(&l.OverdueKeys, a.TenantID)
 		return false, errMore
 	}
-	l.touch(a, now)
+	l.note(a, now) // that keys become fewer arms thresholds again, which the next change sees
 	for _, k := range overdue.Keys {
 		ref := KeyRef{a.TenantID, k.ID}
 		k = l.Keys.Get(ref)

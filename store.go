@@ -149,13 +149,8 @@ type Reader interface {
 	HasDirectory(ctx context.Context, kind DirectoryKind) (bool, error)                  // any entry of a kind
 	UserByEmail(ctx context.Context, email string) (*User, error)                        // the oldest; nil where there is none
 	CountExpiredKeys(ctx context.Context, tenant TenantID, now time.Time) (int64, error) // still marked active, and not in overlap
-	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.
-	ListOverdue(ctx context.Context, now time.Time, after TenantID, limit int) ([]TenantID, error)
-	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
 
 	ListTenants(ctx context.Context, f TenantFilter) ([]TenantRow, error)
-	// ListAccounts lists accounts behind after, by id.
-	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
 	ListPlans(ctx context.Context) ([]*Plan, error) // by name
 	ListUsers(ctx context.Context, f UserFilter) ([]*User, error)
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
@@ -166,8 +161,21 @@ type Reader interface {
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
 	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.
 	AuditAfter(ctx context.Context, tenant TenantID, sequence int64, limit int) ([]*AuditRow, error)
-	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error) // by tenant and kind, behind after
-	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error)           // by name
+
+	Overseer
+	Meterer
+	Recounter
+	Pruner
+}
+
+// Overseer reads what concerns the work of tenants as a whole: what is due, what happened, what waits.
+type Overseer interface {
+	// ListAccounts lists accounts behind after, by id.
+	ListAccounts(ctx context.Context, after TenantID, limit int) ([]*Account, error)
+	// ListOverdue lists accounts behind after, by id, whose bound of leases or of key expiries is at or before now.
+	ListOverdue(ctx context.Context, now time.Time, after TenantID, limit int) ([]TenantID, error)
+	CountOverdueRuns(ctx context.Context, tenant TenantID, now time.Time) (OverdueSum, error) // still open
+	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error)              // by tenant and kind, behind after
 	ListEvents(ctx context.Context, f EventFilter) ([]*Event, error)
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
 	// ListActivity adds up what all servers did from a minute on, a minute each, oldest first.
@@ -175,6 +183,11 @@ type Reader interface {
 	// ListWaiting lists tenants with runs that are queued and were made at or before an instant, by id. It looks at so many
 	// open runs.
 	ListWaiting(ctx context.Context, before time.Time, scan, limit int) ([]WaitingRuns, error)
+}
+
+// Meterer reads meters, and adds up usage.
+type Meterer interface {
+	ListMeters(ctx context.Context, tenant TenantID) ([]*Meter, error) // by name
 
 	// ListPrices lists the prices of meters that were set before an instant, by meter and time.
 	ListPrices(ctx context.Context, tenant TenantID, before time.Time) ([]*MeterPrice, error)
@@ -196,9 +209,6 @@ type Reader interface {
 
 	// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
 	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
-
-	Recounter
-	Pruner
 }
 
 // TenantRow is a tenant in a list: both of its rows.

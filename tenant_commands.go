@@ -461,7 +461,7 @@ func (c *transition) decide(l *ledger) error {
 		p.StatusReason = ""
 	case TenantSuspended, TenantTerminated:
 		a.CancelBefore = now
-	case TenantArchived:
+	case TenantArchived, tenantPurging: // nothing is open any more
 	}
 	l.Profiles.Put(c.tenant, &p)
 	l.audit(a, c.by, now, change{

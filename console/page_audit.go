@@ -72,10 +72,10 @@ func (v *visit) audit(id rentroll.TenantID, p *auditPage) (any, error) {
 		p.Rows = append(p.Rows, auditRow{row, fieldChanges(row.Old, row.New)})
 	}
 	if list.NextCursor != "" {
-		p.Next = v.withQuery("cursor", string(list.NextCursor))
+		p.Next = v.withCursor(string(list.NextCursor))
 	}
 	if v.query("cursor") != "" {
-		p.First = v.withQuery("cursor", "")
+		p.First = v.withCursor("")
 	}
 	p.Empty = len(p.Rows) == 0 && p.Actor+p.Object+p.Start+p.End+p.First+p.Next == ""
 	p.Head, err = v.engine.AuditHead(v, id)

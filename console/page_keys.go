@@ -64,10 +64,10 @@ func (v *visit) keys() (any, error) {
 		p.Rows = append(p.Rows, expiringKey{key, name})
 	}
 	if list.NextCursor != "" {
-		p.Next = v.withQuery("cursor", string(list.NextCursor))
+		p.Next = v.withCursor(string(list.NextCursor))
 	}
 	if v.query("cursor") != "" {
-		p.First = v.withQuery("cursor", "")
+		p.First = v.withCursor("")
 	}
 	return p, nil
 }

@@ -52,10 +52,10 @@ func (v *visit) runs() (any, error) {
 		p.Rows = append(p.Rows, v.runRow(at, run))
 	}
 	if list.NextCursor != "" {
-		p.Next = v.withQuery("cursor", string(list.NextCursor))
+		p.Next = v.withCursor(string(list.NextCursor))
 	}
 	if v.query("cursor") != "" {
-		p.First = v.withQuery("cursor", "")
+		p.First = v.withCursor("")
 	}
 	p.Empty = len(p.Rows) == 0 && p.Status+p.Worker+p.Key+p.First+p.Next == ""
 	return p, nil

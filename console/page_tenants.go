@@ -37,21 +37,21 @@ func (v *visit) tenants() (any, error) {
 	}
 	p.Rows = standingRows(list.Items)
 	if list.NextCursor != "" {
-		p.Next = v.withQuery("cursor", string(list.NextCursor))
+		p.Next = v.withCursor(string(list.NextCursor))
 	}
 	if v.query("cursor") != "" {
-		p.First = v.withQuery("cursor", "")
+		p.First = v.withCursor("")
 	}
 	p.Empty = len(p.Rows) == 0 && p.Query+p.Status+p.Plan == ""
 	return p, nil
 }
 
-// withQuery is the address of this page with another value of a parameter; "" leaves it out.
-func (v *visit) withQuery(name, value string) string {
+// withCursor is the address of this page with another place in its list; "" is the beginning.
+func (v *visit) withCursor(cursor string) string {
 	query := v.r.URL.Query()
-	query.Del(name)
-	if value != "" {
-		query.Set(name, value)
+	query.Del("cursor")
+	if cursor != "" {
+		query.Set("cursor", cursor)
 	}
 	at := url.URL{Path: v.r.URL.Path, RawQuery: query.Encode()}
 	return at.String()

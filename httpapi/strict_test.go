@@ -174,7 +174,11 @@ func misfits(name string, good json.RawMessage) []string {
 	case '{':
 		return []string{`1`, `true`, `[]`, `"x"`}
 	case '[':
-		return []string{`1`, `true`, `{}`, `"x"`, `[1]`, `[null]`, `[[]]`}
+		other := `[1]` // a list of something else
+		if name == "thresholds" {
+			other = `["x"]`
+		}
+		return []string{`1`, `true`, `{}`, `"x"`, other, `[null]`, `[[]]`}
 	case 't', 'f':
 		return []string{`1`, `0`, `"true"`, `[]`, `{}`}
 	default:

@@ -84,7 +84,6 @@ func enginePurges(s *scene) {
 	same(s, "the platform's audit", v.Verdict, rentroll.AuditHolds)
 	_, err = h.Purge(ctx, rentroll.PlatformID)
 	h.refused("the platform", err, rentroll.CodeNotFound)
-
 }
 
 // isGone checks that nobody finds a tenant and what it had, nor changes anything in it.

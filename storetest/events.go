@@ -44,7 +44,8 @@ func (s *scene) listEvents(f rentroll.EventFilter) (out []*rentroll.Event) {
 func eventRoundTrip(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	complete(s, *toldOf(s, tenant))
-	same(s, "the list", s.listEvents(rentroll.EventFilter{TenantID: tenant, Limit: 2}), s.newEvents(tenant))
+	made := s.newEvents(tenant)
+	same(s, "the list", s.listEvents(rentroll.EventFilter{TenantID: tenant, Limit: 2}), made)
 }
 
 // byID orders events as lists do.

@@ -107,6 +107,15 @@ var examples = map[string][]string{
 	},
 	"usage summary": {"rentroll usage summary acme", "rentroll usage summary acme --start 2026-01-01 --end 2026-02-01"},
 
+	"usage series": {
+		"rentroll usage series acme tokens_used --bucket day",
+		"rentroll usage series acme tokens_used --group-by worker --start 2026-01-01 --end 2026-02-01",
+	},
+	"usage statement": {"rentroll usage statement acme", "rentroll usage statement acme 2026-01-01 --json"},
+
+	"meter list": {"rentroll meter list", "rentroll meter list acme"},
+	"meter put":  {"rentroll meter put emails_sent --unit mails --price-micros 400000 --price-per 1000", "rentroll meter put seats --tenant acme --aggregation max"},
+
 	"event list": {"rentroll event list acme", "rentroll event list --limit 100"},
 	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
 	"audit verify": {
@@ -117,6 +126,8 @@ var examples = map[string][]string{
 	"audit head":   {"rentroll audit head acme --json > acme-head.json", "rentroll audit head --platform"},
 	"audit export": {"rentroll audit export acme > acme.jsonl", "rentroll audit export --platform | gzip > platform.jsonl.gz"},
 	"audit prune":  {"rentroll audit prune acme --before 2025-01-01", "rentroll audit prune --platform --before 2025-01-01 --json > platform-checkpoint.json"},
+
+	"doctor": {"rentroll doctor", "rentroll doctor --reconcile --tenant acme", "rentroll doctor --reconcile --repair --database postgres://db/rentroll"},
 
 	"version": {"rentroll version"},
 	"completion": {

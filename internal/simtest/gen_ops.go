@@ -158,7 +158,11 @@ func (g *generator) retry() op {
 		p.Lease = time.Millisecond
 	}
 	if g.chance(30) {
-		g.plan1(retryRun(by, p))
+		again := p
+		if p.Once != "" && g.chance(50) {
+			again.Lease += time.Second
+		}
+		g.plan1(retryRun(by, again))
 	}
 	return retryRun(by, p)
 }
@@ -276,7 +280,7 @@ func (g *generator) event(id model.Ref) model.UsageEvent {
 // correction takes something back of an event that mostly exists, mostly not too much.
 func (g *generator) correction(id model.Ref) model.UsageEvent {
 	e := model.UsageEvent{
-		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(5)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
+		Meter: "emails", Amount: -1 - g.Int64N(5), EventID: fmt.Sprintf("back-%d", g.IntN(3)), Corrects: fmt.Sprintf("event-%d", g.IntN(8)),
 	}
 	if id != nowhere {
 		if known := pick(g, g.world.Marked(id)); known.EventID != "" && g.chance(85) {

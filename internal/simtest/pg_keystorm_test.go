@@ -61,8 +61,9 @@ func TestMissIsOneRoundTrip(t *testing.T) {
 				t.Error("a round trip without a statement comes before the one that reads the key")
 			case read:
 				reads++
-			case !strings.Contains(text, "FROM ") && !strings.Contains(text, "INTO ") && !strings.Contains(text, "UPDATE "):
-				t.Errorf("a round trip that only begins or ends something: %s", text)
+			case i > 0 && numbers[i-1] == turn-1 && strings.Contains(all[turn-1], "api_keys.hash") &&
+				!strings.Contains(text, "FROM ") && !strings.Contains(text, "INTO ") && !strings.Contains(text, "UPDATE "):
+				t.Errorf("a round trip that only ends the reading of a key: %s", text)
 			}
 		}
 	}
