@@ -44,6 +44,8 @@ var (
 		"listExpiring":       "api_keys_expiring",
 		"listAllExpiring":    "api_keys_expiry",
 		"listAllEvents":      "events_all",
+		"latestDenials":      "denials_latest",
+		"listWaiting":        "runs_open",
 		"overdueRuns":        "runs_open",
 		"countOverdueRuns":   "runs_open",
 		"expiredSessions":    "sessions_expired",
