@@ -225,7 +225,7 @@ await does("work by keyboard alone", async () => {
   await main.locator("dialog[open]").waitFor({ state: "detached" });
 });
 
-const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", ...JSON.parse(process.env.PAGES || "{}") };
+const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", plans: "/console/plans", plan: "/console/plans/edit?name=free", audit: "/console/tenants/corner-bakery/audit", platform: "/console/audit", keys: "/console/keys", system: "/console/system", ...JSON.parse(process.env.PAGES || "{}") };
 for (const theme of ["light", "dark"]) for (const width of [360, 1280, 2560]) {
   await does(`look at every page, ${theme}, ${width} pixels wide`, async () => {
     const page = await open({ viewport: { width, height: width < 600 ? 760 : Math.round(width * 0.6) }, colorScheme: theme });
