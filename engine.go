@@ -123,9 +123,7 @@ func (e *Engine) Close() error {
 		for _, l := range e.core.lanes {
 			<-l.done
 		}
-		for try := 0; try < lastFlushes && !e.core.flushStatistics(); try++ { // those of the last commands too
-			pause(maxPause)
-		}
+		e.core.flushLast() // the statistics of the last commands too
 		if e.core.store.Traits().Shared {
 			e.core.leave()
 		}

@@ -140,8 +140,20 @@ func (c *core) writeStatistics() {
 // it forgets. What is older is lost rather than counted twice.
 const settleWithin = 15 * time.Minute
 
-// lastFlushes is how often it is tried to write the last statistics before the engine is closed.
-const lastFlushes = 5
+// How often it is tried to write the last statistics before the engine is closed, and for how long: of a store that does
+// not answer each try takes its time.
+const (
+	lastFlushes  = 5
+	lastPatience = 3 * time.Second
+)
+
+// flushLast writes what was gathered before the engine is closed, if the store lets it.
+func (c *core) flushLast() {
+	begin := systemClock()
+	for try := 0; try < lastFlushes && !c.flushStatistics() && systemClock().Sub(begin) < lastPatience; try++ {
+		pause(maxPause)
+	}
+}
 
 // flushStatistics writes what was gathered. It reports whether nothing is left.
 func (c *core) flushStatistics() bool {
