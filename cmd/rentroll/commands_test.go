@@ -260,9 +260,9 @@ func TestPeopleCommands(t *testing.T) {
 		`key import acme $DIR/bad.csv`,
 		`key import acme $DIR/bad.jsonl`,
 		`key import acme $DIR/gone.csv`,
+		`key list acme --include-revoked`, // before a key is used: that is shown when it has been written
 		`key verify @$DIR/imported --ip 192.0.2.7`,
 		`key verify @$DIR/imported --ip nowhere`,
-		`key list acme --include-revoked`,
 		`key verify @$DIR/not-a-secret`,
 		`key verify rr_nonsense`,
 		`key create acme`,
