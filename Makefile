@@ -56,7 +56,7 @@ test: ## The everyday tests, under three minutes, without cgo
 race: ## The tests under the race detector (needs a C compiler)
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || { echo "make race: the race detector needs a C compiler, and '$$cc' is not one; install gcc or set CC" >&2; exit 1; }
 	@.ci/postgres
-	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $(RACE_PACKAGES)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) $(RACE_PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target of the tree for FUZZTIME
