@@ -132,6 +132,22 @@ func (e *Engine) Close() error {
 	return err
 }
 
+// work returns the context of background work: it ends a while after the engine begins to close, so that a store that
+// does not answer keeps nobody who closes it. What is returned releases it.
+func (c *core) work() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-c.stop:
+			late := time.AfterFunc(lastPatience, cancel)
+			<-ctx.Done()
+			late.Stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // stopping reports whether the engine is being closed.
 func (c *core) stopping() bool {
 	select {

@@ -124,12 +124,14 @@ func (s *statistics) restore(old *Statistics) {
 
 // writeStatistics writes what was gathered, an interval after the other, until the engine is closed.
 func (c *core) writeStatistics() {
+	ctx, cancel := c.work()
+	defer cancel()
 	tick := time.NewTicker(c.opts.StatisticsInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			c.flushStatistics()
+			c.flushStatistics(ctx)
 		case <-c.stop:
 			return // Close flushes when the last command has ended
 		}
@@ -144,21 +146,22 @@ const settleWithin = 15 * time.Minute
 // not answer each try takes its time.
 const (
 	lastFlushes  = 5
-	lastPatience = 3 * time.Second
+	lastPatience = 5 * time.Second
 )
 
 // flushLast writes what was gathered before the engine is closed, if the store lets it.
 func (c *core) flushLast() {
-	begin := systemClock()
-	for try := 0; try < lastFlushes && !c.flushStatistics() && systemClock().Sub(begin) < lastPatience; try++ {
+	ctx, cancel := context.WithTimeout(context.Background(), lastPatience)
+	defer cancel()
+	for try := 0; try < lastFlushes && !c.flushStatistics(ctx) && ctx.Err() == nil; try++ {
 		pause(maxPause)
 	}
 }
 
 // flushStatistics writes what was gathered. It reports whether nothing is left.
-func (c *core) flushStatistics() bool {
+func (c *core) flushStatistics(ctx context.Context) bool {
 	s := c.stats.unsettled
-	if s != nil && systemClock().Sub(s.ID.time()) < settleWithin && !c.flush(s) {
+	if s != nil && systemClock().Sub(s.ID.time()) < settleWithin && !c.flush(ctx, s) {
 		return false
 	}
 	s = c.stats.swap()
@@ -171,13 +174,13 @@ func (c *core) flushStatistics() bool {
 		return false
 	}
 	s.ID = newBatchID(rand.NewChaCha8(seed))
-	return c.flush(s)
+	return c.flush(ctx, s)
 }
 
 // flush writes statistics, or keeps them: under their name where they may have been written, which the next try finds
 // out, and with what comes meanwhile where they were not.
-func (c *core) flush(s *Statistics) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), laneTimeout)
+func (c *core) flush(ctx context.Context, s *Statistics) bool {
+	ctx, cancel := context.WithTimeout(ctx, laneTimeout)
 	defer cancel()
 	again := c.stats.unsettled == s
 	err := c.store.WriteStatistics(ctx, s)

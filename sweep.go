@@ -17,6 +17,8 @@ const sweepPage = 256
 
 // sweepLoop sweeps once an interval until the engine is closed.
 func (e *Engine) sweepLoop() {
+	ctx, cancel := e.core.work()
+	defer cancel()
 	tick := time.NewTicker(e.core.opts.SweepInterval)
 	defer tick.Stop()
 	for {
@@ -25,7 +27,7 @@ func (e *Engine) sweepLoop() {
 			return
 		case <-tick.C:
 			e.core.metrics.sweeps.Add(1)
-			if err := e.sweep(context.Background()); err != nil {
+			if err := e.sweep(ctx); err != nil {
 				e.core.metrics.failedSweeps.Add(1)
 				e.core.opts.Logger.Error("sweeping failed; the next sweep tries again", "error", err)
 			}
