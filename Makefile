@@ -48,7 +48,7 @@ cluster: ## Start two servers on one PostgreSQL behind nginx, from locally insta
 	@GO='$(GO)' deploy/local $(PORT)
 
 .PHONY: test
-test: ## The everyday tests, under three minutes, without cgo
+test: ## The everyday tests, about five minutes on two cores, without cgo
 	@.ci/postgres
 	CGO_ENABLED=0 $(GO) test -p 3 $(TESTFLAGS) ./... # many of them wait for other programs
 
