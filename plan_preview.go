@@ -45,8 +45,10 @@ func (e *Engine) PreviewPlan(ctx context.Context, tenant TenantID, name string) 
 				out.Quotas = append(out.Quotas, quotaUse(a, plan, d.Name, now))
 			}
 		}
-		out.OverLimit = a.overLimits(plan, now)
-		return nil
+		more, err := meterQuotas(ctx, r, a, plan, now)
+		out.Quotas = append(out.Quotas, more...)
+		out.OverLimit = append(a.overLimits(plan, now), overOf(more)...)
+		return err
 	})
 	if err != nil {
 		return nil, err
