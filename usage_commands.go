@@ -395,7 +395,8 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	meter := l.definition(c.tenant, in.Meter)
 	l.touch(a, now)
 	if !meter.HasEvents {
-		l.fix(c.tenant, meter, unit)
+		_, limited := c.limits[in.Meter]
+		l.fix(a, meter, unit, limited)
 	}
 	l.tell(c.tenant, in.Meter, in.kept, at)
 	ev := &UsageEvent{
@@ -417,14 +418,19 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	return out
 }
 
-// fix writes down unit and aggregation of a meter with its first event in a tenant.
-func (l *ledger) fix(tenant TenantID, meter *MeterDefinition, unit string) {
-	ref := MeterRef{tenant, meter.Meter}
-	next := &Meter{TenantID: tenant, Name: meter.Meter}
+// fix writes down unit and aggregation of a meter with its first event in a tenant. The counters of one that is limited
+// begin at nothing.
+func (l *ledger) fix(a *Account, meter *MeterDefinition, unit string, limited bool) {
+	ref := MeterRef{a.TenantID, meter.Meter}
+	next := &Meter{TenantID: a.TenantID, Name: meter.Meter}
 	if own := l.Meters.Get(ref); own != nil {
 		*next = *own
 	}
 	next.Unit, next.Aggregation, next.Fixed = unit, meter.Aggregation, true
+	if limited && meter.Aggregation != AggregateMax {
+		var none Tally
+		next.Use = MeterUse{Counted: true, Day: none.in(a.Day), Month: none.in(a.Month)}
+	}
 	l.Meters.Put(ref, next)
 }
 

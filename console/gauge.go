@@ -31,6 +31,12 @@ func quotaName(n quota.Name) string {
 	if name, ok := quotaNames[n]; ok {
 		return name
 	}
+	if meter, span, ok := n.Meter(); ok {
+		if span == quota.Day {
+			return meter + " today"
+		}
+		return meter + " this month"
+	}
 	return string(n)
 }
 

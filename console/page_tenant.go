@@ -80,7 +80,7 @@ func (v *visit) tenantNews(p *tenantPage) error {
 	for _, q := range quotas {
 		p.Gauges = append(p.Gauges, newGauge(q))
 	}
-	for _, d := range quota.Definitions() {
+	for _, d := range append(quota.Definitions(), definitionsOn(p.Tenant.LimitOverrides)...) {
 		if limit, ok := p.Tenant.LimitOverrides[d.Name]; ok {
 			p.Overrides = append(p.Overrides, override{d.Name, limit, limit.Active(v.now)})
 		}
@@ -105,7 +105,14 @@ func (v *visit) tenantNews(p *tenantPage) error {
 // tenantRest fills in what does not move.
 func (v *visit) tenantRest(p *tenantPage) (err error) {
 	id := p.Tenant.ID
-	p.Quotas = quota.Definitions()
+	onMeters := p.Tenant.LimitOverrides.Clone()
+	for name := range p.Tenant.Limits {
+		if onMeters == nil {
+			onMeters = quota.Limits{}
+		}
+		onMeters[name] = quota.Limit{}
+	}
+	p.Quotas = append(quota.Definitions(), definitionsOn(onMeters)...)
 	p.Plans, err = v.engine.ListPlans(v)
 	if err := allowed(err); err != nil {
 		return err

@@ -255,8 +255,15 @@ func sumsOfMeters(s *scene) {
 		from, to int
 		total    int64
 	}{
-		{tenant, "a", 0, 40, 820}, {tenant, "a", 3, 7, 22}, {tenant, "a", 2, 3, 3}, {tenant, "a", 7, 31, 468}, {tenant, "a", 40, 50, 0},
-		{tenant, "a", 5, 5, 0}, {tenant, "A", 1, 11, -10}, {tenant, "b", 0, 40, 0}, {other, "a", 0, 40, 500},
+		{tenant, "a", 0, 40, 820},
+		{tenant, "a", 3, 7, 22},
+		{tenant, "a", 2, 3, 3},
+		{tenant, "a", 7, 31, 468},
+		{tenant, "a", 40, 50, 0},
+		{tenant, "a", 5, 5, 0},
+		{tenant, "A", 1, 11, -10},
+		{tenant, "b", 0, 40, 0},
+		{other, "a", 0, 40, 500},
 	} {
 		want[rentroll.MeterSumRef{TenantID: c.tenant, Meter: c.meter, From: bucket(c.from), To: bucket(c.to)}] = c.total
 	}
