@@ -41,6 +41,7 @@ var (
 		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
 		"sumBucketsByWorker":  "likewise, by worker, too",
 		"sumBucketsByKey":     "likewise, by key, too",
+		"sumRecorded":         "groups a stretch of events by meter, likewise",
 	}
 
 	// mayRoam are the statements that find rows of tenants across tenants.
