@@ -88,9 +88,10 @@ type story struct {
 	Moment                   string
 	Delay                    time.Duration // of the kill while it commits
 
-	ctx context.Context
-	run rentroll.RunRef
-	now int // the step under way
+	ctx  context.Context
+	slug string
+	run  rentroll.RunRef
+	now  int // the step under way
 }
 
 // at0 is the clock of the process that is killed.
@@ -198,12 +199,16 @@ func (t *deadlyTx) Commit(ctx context.Context, id rentroll.BatchID) error {
 func TestEveryStep(t *testing.T) {
 	t.Parallel()
 	url, schema := pgtest.Database(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("the kills come as seed %d has it", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	delay := func() time.Duration { return time.Duration(rng.Int64N(int64(2 * time.Millisecond))) }
 	var stories []story
 	for i := range steps[1:] {
 		for _, moment := range moments {
 			stories = append(stories,
-				story{SQLite: "rentroll.db", Step: i + 1, Moment: moment, Delay: rand.N(2 * time.Millisecond)},
-				story{Postgres: url, Schema: schema, Step: i + 1, Moment: moment, Delay: rand.N(2 * time.Millisecond)})
+				story{SQLite: "rentroll.db", Step: i + 1, Moment: moment, Delay: delay()},
+				story{Postgres: url, Schema: schema, Step: i + 1, Moment: moment, Delay: delay()})
 		}
 	}
 	for _, s := range stories {
@@ -215,6 +220,7 @@ func TestEveryStep(t *testing.T) {
 			t.Run(strings.Join([]string{store, steps[s.Step].name, s.Moment, then}, "/"), func(t *testing.T) {
 				t.Parallel()
 				s := s
+				s.slug = strings.ReplaceAll(fmt.Sprintf("%d-%s-%s", s.Step, s.Moment, then), " ", "-")
 				s.ctx = t.Context()
 				if s.SQLite != "" {
 					s.SQLite = filepath.Join(t.TempDir(), s.SQLite)
@@ -247,7 +253,7 @@ var migrating sync.Mutex // the stories on PostgreSQL share a schema
 func (s *story) live(t *testing.T) (answered []string) {
 	t.Helper()
 	s.resume(t, at0, -1)
-	tenant, err := s.CreateTenant(s.ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: fmt.Sprintf("acme-%d", rand.Uint64())})
+	tenant, err := s.CreateTenant(s.ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: s.slug})
 	if err != nil {
 		t.Fatal(err)
 	}
