@@ -157,6 +157,7 @@ type Reader interface {
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
 	ListKeys(ctx context.Context, f KeyFilter) ([]*APIKey, error)
 	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
+	SearchKeys(ctx context.Context, f KeySearch) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)

@@ -270,6 +270,8 @@ func TestIsolationMatrixIsReal(t *testing.T) {
 			switch {
 			case o.id == "createMember" && r.status == 422: // a user is named in one of three ways, and none is required
 				continue
+			case o.id == "findAPIKeys" && r.status == 422: // either of two things is asked for, and none is required
+				continue
 			case o.id == "updateMember" && caller == key && r.status == 403: // to owner: no key gives that
 				continue
 			}

@@ -57,6 +57,10 @@ var parameters = map[string]struct {
 	"listActiveKeys":    {2 * 201, []any{whose{}, uid(9000), 201, 1 << 40}}, // a third is not active
 	"listExpiring":      {3 * 51, []any{whose{}, 9000, uid(9000), 1 << 40, 51}},
 	"listAllExpiring":   {3 * 51, []any{9000, uid(501), uid(9000), 1 << 40, 51}},
+	"keysBeginning":     {51, []any{hash(9000), uid(501), uid(9000), last[:], 51}},
+	"keysBeginningOf":   {51, []any{whose{}, hash(9000), uid(9000), last[:], 51}},
+	"keysEnding":        {51, []any{"e1", uid(501), uid(9000), hash(0), last[:], 51}},
+	"keysEndingOf":      {51, []any{"e1", whose{}, uid(9000), hash(0), last[:], 51}},
 	"addKeyUse":         {1, []any{whose{}, uid(9001), 1, 1}},
 	"operatorKeyByHash": {1, []any{hash(7)}},
 	"countOperatorKeys": {20, nil},

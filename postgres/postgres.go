@@ -222,7 +222,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 		return fmt.Errorf("postgres: %w", err)
 	}
 	m := sqlstore.Migrator{
-		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Opening: opening,
+		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Bytes: "convert_to(%s, 'UTF8')", Opening: opening,
 		Table: opts.Schema + "." + goose.DefaultTablename, Options: []goose.ProviderOption{goose.WithLocker(locker)},
 	}
 	if err := m.Migrate(ctx, db); err != nil {
