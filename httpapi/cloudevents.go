@@ -162,8 +162,7 @@ func (p *eventPart) failure(err error, parts int) error {
 // reject answers an event with why it was not recorded.
 func reject(answer *rentroll.UsageResult, err error) {
 	answer.Status, answer.Code = rentroll.UsageRejected, rentroll.NullString(rentroll.CodeOf(err))
-	var refused *rentroll.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*rentroll.Error](err); ok {
 		answer.Errors = refused.Fields
 	}
 }

@@ -34,8 +34,13 @@ func (s *server) cloudEventsRoute() {
 		jsonType:        {Schema: cloudEventData()},
 	}}
 	for _, h := range []struct{ name, words string }{
-		{ceVersion, "`1.0`."}, {ceID, "Names the event, together with the source."}, {ceSource, "Where the event comes from."},
-		{ceType, "The meter."}, {ceSubject, "The tenant."}, {ceTime, "When it was used."}, {ceSchema, "Let pass."},
+		{ceVersion, "`1.0`."},
+		{ceID, "Names the event, together with the source."},
+		{ceSource, "Where the event comes from."},
+		{ceType, "The meter."},
+		{ceSubject, "The tenant."},
+		{ceTime, "When it was used."},
+		{ceSchema, "Let pass."},
 	} {
 		op.Parameters = append(op.Parameters, headerParam(http.CanonicalHeaderKey(ceHeader+h.name), "In binary mode. "+h.words))
 	}

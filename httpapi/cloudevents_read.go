@@ -124,8 +124,7 @@ func members(raw []byte, field string, do func(name string, value jsontext.Value
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(raw), twice)
 	syntax := func(err error) error {
-		var e *jsontext.SyntacticError
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 			return malformed("the event is not valid JSON: see byte " + strconv.FormatInt(e.ByteOffset, 10))
 		}
 		return malformed("the event is not valid JSON")
@@ -400,7 +399,8 @@ func (e *cloudEvent) takeData(data []byte, bad *fieldErrors) error {
 	})
 	if err == nil && rest != nil {
 		rest[0] = '{'
-		e.usage.Metadata = append(rest, '}')
+		rest = append(rest, '}')
+		e.usage.Metadata = rest
 	}
 	return err
 }

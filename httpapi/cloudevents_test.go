@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -26,9 +27,7 @@ func (w *world) counted(tenant, meter string) int64 {
 // told is a good event of acme, with members replaced or added; a value of "" takes one away.
 func told(members map[string]string) string {
 	all := map[string]string{"specversion": `"1.0"`, "id": `"1"`, "source": `"/s"`, "type": `"emails"`, "subject": `"acme"`}
-	for name, value := range members {
-		all[name] = value
-	}
+	maps.Copy(all, members)
 	var parts []string
 	for name, value := range all {
 		if value != "" {
@@ -136,21 +135,49 @@ func TestCloudEventsAreStrict(t *testing.T) {
 		member, value string
 		field         string
 	}{
-		{"specversion", "", "specversion"}, {"specversion", `"0.3"`, "specversion"}, {"specversion", `1.0`, "specversion"},
-		{"specversion", "null", "specversion"}, {"id", "", "id"}, {"id", `""`, "id"}, {"id", `"` + long + `"`, "id"},
-		{"id", `"a\u0000"`, "id"}, {"source", "", "source"}, {"source", `"a b"`, "source"}, {"source", `"%zz"`, "source"},
-		{"source", `"` + long + `"`, "source"}, {"type", "", "type"}, {"type", `"Emails"`, "type"}, {"type", `"worker_runs"`, "type"},
-		{"subject", "", "subject"}, {"subject", `""`, "subject"}, {"subject", `7`, "subject"},
-		{"time", `"yesterday"`, "time"}, {"time", `"2026-11-23 09:00:00Z"`, "time"}, {"time", `1`, "time"},
+		{"specversion", "", "specversion"},
+		{"specversion", `"0.3"`, "specversion"},
+		{"specversion", `1.0`, "specversion"},
+		{"specversion", "null", "specversion"},
+		{"id", "", "id"},
+		{"id", `""`, "id"},
+		{"id", `"` + long + `"`, "id"},
+		{"id", `"a\u0000"`, "id"},
+		{"source", "", "source"},
+		{"source", `"a b"`, "source"},
+		{"source", `"%zz"`, "source"},
+		{"source", `"` + long + `"`, "source"},
+		{"type", "", "type"},
+		{"type", `"Emails"`, "type"},
+		{"type", `"worker_runs"`, "type"},
+		{"subject", "", "subject"},
+		{"subject", `""`, "subject"},
+		{"subject", `7`, "subject"},
+		{"time", `"yesterday"`, "time"},
+		{"time", `"2026-11-23 09:00:00Z"`, "time"},
+		{"time", `1`, "time"},
 		{"time", `"2026-11-23T10:00:00Z"`, "time"},
-		{"datacontenttype", `"text/plain"`, "datacontenttype"}, {"datacontenttype", `"application/json; charset=latin1"`, "datacontenttype"},
-		{"dataschema", `""`, "dataschema"}, {"data_base64", `"eyJhIjoxfQ=="`, "data_base64"},
-		{"data", `[]`, "data"}, {"data", `null`, "data"}, {"data", `"x"`, "data"}, {"data", `1`, "data"},
-		{"data", `{"amount":-1}`, "data.amount"}, {"data", `{"amount":null}`, "data.amount"}, {"data", `{"amount":"3"}`, "data.amount"},
-		{"data", `{"amount":1e3}`, "data.amount"}, {"data", `{"amount":1000000000001}`, "data.amount"},
-		{"data", `{"unit":""}`, "data.unit"}, {"data", `{"unit":7}`, "data.unit"}, {"data", `{"unit":"` + long + `"}`, "data.unit"},
+		{"datacontenttype", `"text/plain"`, "datacontenttype"},
+		{"datacontenttype", `"application/json; charset=latin1"`, "datacontenttype"},
+		{"dataschema", `""`, "dataschema"},
+		{"data_base64", `"eyJhIjoxfQ=="`, "data_base64"},
+		{"data", `[]`, "data"},
+		{"data", `null`, "data"},
+		{"data", `"x"`, "data"},
+		{"data", `1`, "data"},
+		{"data", `{"amount":-1}`, "data.amount"},
+		{"data", `{"amount":null}`, "data.amount"},
+		{"data", `{"amount":"3"}`, "data.amount"},
+		{"data", `{"amount":1e3}`, "data.amount"},
+		{"data", `{"amount":1000000000001}`, "data.amount"},
+		{"data", `{"unit":""}`, "data.unit"},
+		{"data", `{"unit":7}`, "data.unit"},
+		{"data", `{"unit":"` + long + `"}`, "data.unit"},
 		{"data", `{"x":"` + strings.Repeat("x", 17<<10) + `"}`, "data"},
-		{"Id", `"1"`, "Id"}, {"no_such", `"1"`, "no_such"}, {"extension", `{}`, "extension"}, {"extension", `[]`, "extension"},
+		{"Id", `"1"`, "Id"},
+		{"no_such", `"1"`, "no_such"},
+		{"extension", `{}`, "extension"},
+		{"extension", `[]`, "extension"},
 	} {
 		w.unchanged(func() {
 			body := told(map[string]string{c.member: c.value})
@@ -176,9 +203,7 @@ func TestCloudEventsAreStrict(t *testing.T) {
 	} {
 		w.unchanged(func() {
 			all := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Subject": "acme"}
-			for n, v := range header {
-				all[n] = v
-			}
+			maps.Copy(all, header)
 			w.send(ask{method: "POST", path: "/v1/events", key: operatorSecret, body: `{}`, header: all}).refused(valid).names(name, true)
 		})
 	}
