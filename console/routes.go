@@ -35,7 +35,7 @@ var routes = []route{
 	{at: "GET /console/plans/change", title: "Plan", nav: "plans", page: (*visit).changedPlan, template: "plan-change"},
 	{at: "POST /console/plans/save", act: (*visit).savePlan},
 	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
-	{at: "GET /console/keys", title: "Expiring keys", nav: "keys", page: (*visit).keys, template: "keys"},
+	{at: "GET /console/keys", title: "Keys", nav: "keys", page: (*visit).keys, template: "keys"},
 	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system"},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }

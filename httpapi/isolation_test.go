@@ -272,6 +272,8 @@ func TestIsolationMatrixIsReal(t *testing.T) {
 				continue
 			case o.id == "recordCloudEvents" && caller == operatorSecret && r.status == 422: // only an API key may leave the tenant out
 				continue
+			case o.id == "findAPIKeys" && r.status == 422: // either of two things is asked for, and none is required
+				continue
 			case o.id == "updateMember" && caller == key && r.status == 403: // to owner: no key gives that
 				continue
 			}

@@ -63,7 +63,7 @@ var samples = []sample{
 		"sha256":"9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","name":"old","key_prefix":"sk_live_4f2a","user_id":"{user}",
 		"permissions":["run:create"],"allowed_workers":["builder"],"allowed_ips":["::1"],"rate_limit_rpm":60,"max_concurrent_runs":2,
 		"max_tokens_per_month":1000,"expires_at":"2027-01-31T12:00:00Z"}]}`},
-	{id: "listExpiringAPIKeys", at: "GET /v1/api-keys?expiring_within_days=30", status: 200},
+	{id: "findAPIKeys", at: "GET /v1/api-keys?expiring_within_days=30", status: 200},
 	{id: "getAPIKey", at: "GET /v1/tenants/{tenant}/api-keys/{key}", status: 200},
 	{id: "revokeAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", status: 200, alone: true, body: `{"reason":"leaked"}`},
 	{id: "rotateAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", status: 200, alone: true, body: `{"overlap_seconds":3600}`},
