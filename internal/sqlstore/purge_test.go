@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -155,9 +156,25 @@ func TestPurgeRemovesEveryRow(t *testing.T) {
 	if _, err := e.Archive(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	purging, err := e.Purge(t.Context(), ids["goes"])
-	if err != nil || purging.EndedAt == nil || purging.Slug != "goes" {
-		t.Fatalf("%+v, %v", purging, err)
+	var askers sync.WaitGroup
+	answers := make(chan *rentroll.Purging, 4)
+	for range cap(answers) { // whose steps meet each other's, and the sweep's
+		askers.Go(func() {
+			p, err := e.Purge(t.Context(), ids["goes"])
+			if err == nil {
+				answers <- p
+			} else if rentroll.CodeOf(err) != rentroll.CodeNotFound {
+				t.Error(err)
+			}
+		})
+	}
+	askers.Wait()
+	if len(answers) == 0 {
+		t.Fatal("nobody was told of the purge")
+	}
+	purging := <-answers
+	if purging.EndedAt == nil || purging.Slug != "goes" {
+		t.Fatalf("%+v", purging)
 	}
 	if n := count("invalidations", ids["goes"]); n != 1 {
 		t.Errorf("other servers can't learn that the tenant is gone: %d invalidations", n)
