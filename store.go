@@ -70,6 +70,7 @@ type Store interface {
 type Traits struct {
 	Name   string // for logs and metrics: "sqlite", "postgres"
 	Lanes  int    // how many write transactions at once are useful; at least 1
+	Bulk   bool   // beside them one that writes in bulk is useful, too; else it takes turns with them
 	Shared bool   // other processes write to it too, so that what is cached must be looked up again
 }
 
