@@ -22,6 +22,7 @@ type APIKey struct {
 	TenantID          TenantID   `json:"tenant_id"`
 	Name              string     `json:"name"`
 	KeyPrefix         string     `json:"key_prefix"` // the first 12 characters of the secret
+	KeySuffix         NullString `json:"key_suffix"` // its last 4; null for imported keys, and for keys of old servers
 	UserID            UserID     `json:"user_id"`
 	Permissions       []string   `json:"permissions"`
 	AllowedWorkers    []string   `json:"allowed_workers"` // nil for all

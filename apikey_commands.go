@@ -41,7 +41,7 @@ func (e *Engine) CreateAPIKey(ctx context.Context, p CreateAPIKeyParams) (secret
 	secret = newSecret(e.core.opts.KeyPrefix, random, p.TenantID)
 	c := &createAPIKey{
 		header: header{tenant: p.TenantID, by: e.actor, once: once, size: 4096}, p: p,
-		hash: hashSecret(secret), prefix: displayPrefix(secret),
+		hash: hashSecret(secret), prefix: displayPrefix(secret), suffix: displaySuffix(secret),
 	}
 	if err := e.do(ctx, c); err != nil {
 		return "", nil, err
@@ -93,6 +93,7 @@ type createAPIKey struct {
 	p      CreateAPIKeyParams
 	hash   [32]byte
 	prefix string
+	suffix NullString
 	answer *APIKey
 }
 
@@ -148,7 +149,7 @@ func (c *createAPIKey) decide(l *ledger) error {
 
 func (c *createAPIKey) key(now time.Time) *APIKey {
 	k := &APIKey{
-		TenantID: c.tenant, Name: c.p.Name, KeyPrefix: c.prefix, UserID: c.p.UserID, Permissions: c.p.Permissions,
+		TenantID: c.tenant, Name: c.p.Name, KeyPrefix: c.prefix, KeySuffix: c.suffix, UserID: c.p.UserID, Permissions: c.p.Permissions,
 		AllowedWorkers: c.p.AllowedWorkers, AllowedIPs: c.p.AllowedIPs, RateLimitRPM: c.p.RateLimitRPM,
 		MaxConcurrentRuns: c.p.MaxConcurrentRuns, MaxTokensPerMonth: c.p.MaxTokensPerMonth, Status: KeyActive, CreatedAt: now,
 		Hash: c.hash,

@@ -65,7 +65,7 @@ func (e *Engine) RotateAPIKey(ctx context.Context, p RotateAPIKeyParams) (secret
 	secret = newSecret(e.core.opts.KeyPrefix, random, p.TenantID)
 	c := &rotateAPIKey{
 		header: header{tenant: p.TenantID, by: e.actor, once: once, size: 4096}, id: p.KeyID, overlap: overlap,
-		hash: hashSecret(secret), prefix: displayPrefix(secret), used: e.core.stats.touched,
+		hash: hashSecret(secret), prefix: displayPrefix(secret), suffix: displaySuffix(secret), used: e.core.stats.touched,
 	}
 	if err := e.do(ctx, c); err != nil {
 		return "", nil, err
@@ -84,6 +84,7 @@ type rotateAPIKey struct {
 	overlap time.Duration
 	hash    [32]byte
 	prefix  string
+	suffix  NullString
 	used    func(KeyRef) bool // whether a key was used and its row may not say so yet
 	answer  *APIKey
 }
@@ -127,7 +128,8 @@ func (c *rotateAPIKey) decide(l *ledger) error {
 		}
 	}
 	l.touch(a, now)
-	next.ID, next.Hash, next.KeyPrefix = newID[keyKind](now, l.entropy()), c.hash, c.prefix
+	next.ID, next.Hash = newID[keyKind](now, l.entropy()), c.hash
+	next.KeyPrefix, next.KeySuffix = c.prefix, c.suffix
 	c.write(l, a, r, next, now)
 	if c.once != nil {
 		c.once.result = next.ID.String()

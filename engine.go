@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,8 +29,9 @@ type core struct {
 	store   Store
 	opts    Options
 	lanes   []*lane
+	bulk    *lane         // for what many rows are written by
 	active  atomic.Int32  // how many of the lanes are used: this server's share
-	patient chan struct{} // holds a token for each transaction that waits for accounts which others hold
+	writers chan struct{} // holds a token for each lane that may write at once; nil where all may
 	cluster cluster
 	plans   planCache
 	keys    *keyCache
@@ -55,26 +55,16 @@ func New(store Store, options *Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{store: store, opts: opts, stop: make(chan struct{}), patient: make(chan struct{}, patientLanes)}
+	c := &core{store: store, opts: opts, stop: make(chan struct{})}
 	c.keys = newKeyCache(store, opts.CachedKeys)
 	c.limiter = newOwnLimiter(
 		func() int { return c.cluster.peers().servers },
 		func() time.Duration { return systemClock().Sub(c.keys.start) },
 	)
 	c.ownOperator = hashSecret(opts.OperatorSecret)
-	n := max(1, store.Traits().Lanes)
-	if opts.Lanes > 0 {
-		n = min(n, opts.Lanes)
+	if err := c.openLanes(); err != nil {
+		return nil, err
 	}
-	room := &budget{max: int64(opts.QueueBytes)}
-	for range n {
-		var seed [32]byte
-		if err := c.read(seed[:]); err != nil {
-			return nil, err
-		}
-		c.lanes = append(c.lanes, newLane(c, newQueue(opts.TenantQueue, room), seed))
-	}
-	c.active.Store(int32(n))
 	var id ServerID
 	if err := c.read(id[:]); err != nil {
 		return nil, err
@@ -83,7 +73,7 @@ func New(store Store, options *Options) (*Engine, error) {
 	if err := c.bootstrap(context.Background()); err != nil {
 		return nil, err
 	}
-	for _, l := range c.lanes {
+	for l := range c.allLanes {
 		go l.run()
 	}
 	e := &Engine{core: c}
@@ -117,10 +107,10 @@ func (e *Engine) Close() error {
 		e.core.keys.close()
 		e.core.standings.close()
 		e.core.background.Wait()
-		for _, l := range e.core.lanes {
+		for l := range e.core.allLanes {
 			l.queue.close()
 		}
-		for _, l := range e.core.lanes {
+		for l := range e.core.allLanes {
 			<-l.done
 		}
 		e.core.flushLast() // the statistics of the last commands too
@@ -231,7 +221,7 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 	h := cmd.head()
 	h.rows = max(h.rows, 1)
 	c := &call{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
-	if err := e.core.laneOf(h.tenant).queue.put(c); err != nil {
+	if err := e.core.laneOf(h).queue.put(c); err != nil {
 		return err
 	}
 	select {
@@ -240,10 +230,6 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (c *core) laneOf(id TenantID) *lane {
-	return c.lanes[binary.BigEndian.Uint32(id[8:])%uint32(c.active.Load())]
 }
 
 // view reads one snapshot and returns the store's failures as callers should see them.
@@ -318,23 +304,24 @@ type metrics struct {
 
 // Metrics are counters of an engine since its start, for monitoring.
 type Metrics struct {
-	Batches        uint64        // transactions committed by lanes
-	Commands       uint64        // commands decided in them
-	Retries        uint64        // transactions repeated after a serialization failure or deadlock
-	Isolated       uint64        // batches that failed on one command's data and were repeated in parts
-	UnknownCommits uint64        // commits whose outcome had to be looked up
-	CommitTime     time.Duration // how long those transactions took, from their beginning to their commit, all together
-	Sweeps         uint64        // rounds of looking for what is overdue in quiet tenants
-	FailedSweeps   uint64        // those of them that did not come to their end
-	WaitingCalls   int           // commands in a queue now
-	WaitingTenants int           // tenants with commands in a queue now
-	WaitingBytes   int           // what waiting commands hold now
-	Lanes          int           // this server's share of the store's transactions
-	Servers        int           // how many servers share the store, this one included
-	KeyHits        uint64        // API keys that were found in memory
-	KeyQueries     uint64        // queries for those that were not
-	KeyStale       uint64        // verifications that may have been outdated, because the store did not answer
-	ClockSkew      time.Duration // by how much this server's clock is ahead of the store's, as far as that is certain
+	Batches          uint64        // transactions committed by lanes
+	Commands         uint64        // commands decided in them
+	Retries          uint64        // transactions repeated after a serialization failure or deadlock
+	Isolated         uint64        // batches that failed on one command's data and were repeated in parts
+	UnknownCommits   uint64        // commits whose outcome had to be looked up
+	CommitTime       time.Duration // how long those transactions took, from their beginning to their commit, all together
+	Sweeps           uint64        // rounds of looking for what is overdue in quiet tenants
+	FailedSweeps     uint64        // those of them that did not come to their end
+	WaitingCalls     int           // commands in a queue now
+	WaitingTenants   int           // tenants with commands in a queue now
+	WaitingBytes     int           // what waiting commands hold now
+	WaitingBulkBytes int           // those of them that write in bulk
+	Lanes            int           // this server's share of the store's transactions
+	Servers          int           // how many servers share the store, this one included
+	KeyHits          uint64        // API keys that were found in memory
+	KeyQueries       uint64        // queries for those that were not
+	KeyStale         uint64        // verifications that may have been outdated, because the store did not answer
+	ClockSkew        time.Duration // by how much this server's clock is ahead of the store's, as far as that is certain
 }
 
 // Metrics returns the engine's counters.
@@ -346,11 +333,12 @@ func (e *Engine) Metrics() Metrics {
 		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(), CommitTime: time.Duration(m.committing.Load()),
 		Sweeps: m.sweeps.Load(), FailedSweeps: m.failedSweeps.Load(),
 	}
-	for _, l := range e.core.lanes {
+	for l := range e.core.allLanes {
 		out.WaitingTenants += l.queue.depth()
 		out.WaitingCalls += l.queue.waiting()
 	}
 	out.WaitingBytes = int(e.core.lanes[0].queue.room.used.Load())
+	out.WaitingBulkBytes = int(e.core.bulk.queue.room.used.Load())
 	p := e.core.cluster.peers()
 	out.Lanes, out.Servers, out.ClockSkew = int(e.core.active.Load()), p.servers, p.skew
 	return out

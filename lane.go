@@ -17,6 +17,8 @@ const (
 	batchTenants = 256
 	batchRows    = 2000
 	batchBytes   = 4 << 20
+
+	bulkRows = 500 // of what is written in bulk: while it is, others that want the same account or file wait
 )
 
 // call is a command on its way through a lane. Exactly one answer is sent on done.
@@ -45,30 +47,51 @@ func (c *call) wants(b *Batch) {
 type lane struct {
 	core  *core
 	queue *queue
+	rows  int // what a batch holds at most, about
 	ids   *rand.ChaCha8
 	done  chan struct{} // closed when run has returned
 
-	patient bool           // waits for accounts that others hold
-	held    *TenantID      // whose line it takes its commands from, and not in turns; nil for none
-	waiting sync.WaitGroup // the patient ones
+	patience chan struct{}  // holds a token for each transaction that waits for accounts which others hold
+	patient  bool           // waits for accounts that others hold
+	held     *TenantID      // whose line it takes its commands from, and not in turns; nil for none
+	waiting  sync.WaitGroup // the patient ones
 }
 
-func newLane(c *core, q *queue, seed [32]byte) *lane {
-	return &lane{core: c, queue: q, ids: rand.NewChaCha8(seed), done: make(chan struct{})}
+func newLane(c *core, q *queue, rows int, patience chan struct{}, seed [32]byte) *lane {
+	return &lane{core: c, queue: q, rows: rows, patience: patience, ids: rand.NewChaCha8(seed), done: make(chan struct{})}
+}
+
+// patiently returns a lane for what waits for its accounts, beside this one.
+func (l *lane) patiently(held *TenantID) *lane {
+	var seed [32]byte
+	_, _ = l.ids.Read(seed[:])
+	return &lane{core: l.core, queue: l.queue, rows: l.rows, patience: l.patience, ids: rand.NewChaCha8(seed), patient: true, held: held}
 }
 
 // run commits batches until the queue is closed and empty.
 func (l *lane) run() {
 	defer close(l.done)
 	defer l.waiting.Wait()
-	for {
-		calls := l.queue.take()
-		if calls == nil {
-			return
-		}
+	for l.queue.await() {
+		end := l.core.permit()
+		calls := l.queue.take(l.rows)
+		n, tenants := len(calls), tenantsOf(calls)
 		l.commit(calls)
-		l.gather(len(calls), l.queue.waiting)
+		l.queue.hands.pass(tenants)
+		end()
+		l.gather(n, l.queue.waiting)
 	}
+}
+
+// tenantsOf returns the tenants of a batch, in which the commands of each stand together.
+func tenantsOf(calls []*call) []TenantID {
+	var ids []TenantID
+	for _, c := range calls {
+		if id := c.cmd.head().tenant; len(ids) == 0 || ids[len(ids)-1] != id {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // idleYields is how many times in a row a lane lets others run that bring it nothing.
@@ -143,15 +166,9 @@ func (l *lane) postpone(busy []*call) {
 		l.queue.again(c)
 	}
 	for _, group := range byTenant(stuck) {
-		if !l.queue.hold(group) {
-			continue
+		if l.queue.hold(group) {
+			l.waiting.Go(l.patiently(&group[0].cmd.head().tenant).serve)
 		}
-		var seed [32]byte
-		_, _ = l.ids.Read(seed[:])
-		patient := &lane{
-			core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true, held: &group[0].cmd.head().tenant,
-		}
-		l.waiting.Go(patient.serve)
 	}
 }
 
@@ -160,17 +177,18 @@ func (l *lane) postpone(busy []*call) {
 // with finding the account busy costs the more, the less often it is done.
 const (
 	patientLanes = 3
+	patientBulk  = 1
 	patientTurns = 32
 )
 
 // serve commits what waits in the line that the lane holds, until nothing does.
 func (l *lane) serve() {
 	defer l.waiting.Wait()
-	l.core.patient <- struct{}{} // the rest of them wait here, and not with a connection each
-	defer func() { <-l.core.patient }()
+	l.patience <- struct{}{} // the rest of them wait here, and not with a connection each
+	defer func() { <-l.patience }()
 	defer l.queue.release(*l.held)
 	for range patientTurns {
-		calls := l.queue.takeHeld(*l.held, batchRows, batchBytes, false)
+		calls := l.queue.takeHeld(*l.held, l.rows, batchBytes, false)
 		if len(calls) == 0 {
 			return
 		}
@@ -220,7 +238,7 @@ const maxRetries = 20
 // it returns. After an error it has answered none, and returns all: a lane that holds a line may have taken more.
 func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 	for try := 0; ; try++ {
-		t := &transaction{core: l.core, ids: l.ids, calls: calls, wait: l.patient}
+		t := &transaction{core: l.core, ids: l.ids, calls: calls, rows: l.rows, wait: l.patient}
 		if l.held != nil {
 			t.more = func(rows, bytes int) []*call { return l.queue.takeHeld(*l.held, rows, bytes, true) }
 		}
@@ -259,6 +277,7 @@ type transaction struct {
 	core    *core
 	ids     *rand.ChaCha8
 	calls   []*call
+	rows    int // what it holds at most, about
 	wait    bool
 	more    func(rows, bytes int) []*call // calls of the same tenant that came while its account was waited for; may be nil
 	late    []*call                       // those, which calls has too
@@ -363,7 +382,7 @@ func (t *transaction) join(ctx context.Context, tx Tx, b *Batch) error {
 	if t.more == nil {
 		return nil
 	}
-	rows, bytes := batchRows, batchBytes
+	rows, bytes := t.rows, batchBytes
 	for _, c := range t.calls {
 		rows, bytes = rows-c.cmd.head().rows, bytes-c.cmd.head().size
 	}
@@ -423,8 +442,7 @@ const settlePause = 100 * time.Millisecond
 // meanwhile, since whatever it does next begins with what the store really holds.
 func (l *lane) settle(t *transaction, unknown error) {
 	l.core.metrics.unknownCommits.Add(1)
-	var seed [32]byte
-	_, _ = l.ids.Read(seed[:])
+	again := l.patiently(nil)
 	l.waiting.Go(func() {
 		happened, err := t.happened()
 		switch {
@@ -438,7 +456,6 @@ func (l *lane) settle(t *transaction, unknown error) {
 			t.answer()
 		default:
 			l.core.metrics.retries.Add(1)
-			again := &lane{core: l.core, queue: l.queue, ids: rand.NewChaCha8(seed), patient: true}
 			again.commit(t.calls)
 			again.waiting.Wait()
 		}

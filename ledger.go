@@ -27,6 +27,7 @@ type header struct {
 	once   *once // nil where no idempotency key was given
 	size   int   // about how many bytes it writes
 	rows   int   // about how many rows it writes
+	bulk   bool  // it writes so many that others are not to wait for it in one queue
 }
 
 func (h *header) head() *header { return h }

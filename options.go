@@ -31,10 +31,12 @@ type Options struct {
 	// nil is none; the heads are then not signed.
 	AuditSigner crypto.Signer
 
-	// TenantQueue bounds how many commands of one tenant may wait; further ones are CodeOverloaded. 0 is 4,096.
+	// TenantQueue bounds how many commands of one tenant may wait; further ones are CodeOverloaded. 0 is 4,096. Usage in
+	// bulk, which is calls of more than 16 events, waits in a queue of its own, of the same length.
 	TenantQueue int
 
-	// QueueBytes bounds what all waiting commands may hold in memory; further ones are CodeUnavailable. 0 is 64 MiB.
+	// QueueBytes bounds what all waiting commands may hold in memory; further ones are CodeUnavailable. 0 is 64 MiB. Half
+	// of it may be usage in bulk, and half of that one tenant's.
 	QueueBytes int
 
 	// Lanes is how many transactions may be written at once, within what the store can use. 0 is the store's choice.

@@ -112,6 +112,7 @@ const (
 	tableKeyUses   = "key_uses"
 	tableMeters    = "meters"
 	tableRollups   = "usage_rollups"
+	tablePeaks     = "usage_peaks"
 	tablePeriods   = "periods"
 	tableDirectory = "directory"
 
@@ -126,6 +127,7 @@ var counters = map[string]func(a *Account) *int64{
 	"tokens_ahead":    func(a *Account) *int64 { return &a.TokensAhead },
 	"concurrent_runs": func(a *Account) *int64 { return &a.ConcurrentRuns },
 	"tokens_reserved": func(a *Account) *int64 { return &a.TokensReserved },
+	"spend_used":      func(a *Account) *int64 { return &a.SpendUsed },
 	"workers":         func(a *Account) *int64 { return &a.Workers },
 	"api_keys":        func(a *Account) *int64 { return &a.APIKeys },
 	"owners":          func(a *Account) *int64 { return &a.Owners },

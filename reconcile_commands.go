@@ -13,7 +13,8 @@ import (
 const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
-// the counters of key families and of limited meters, the rollups, and the directory. Each tenant is compared in one snapshot, its rollups in a
+// the counters of key families and of limited meters, the rollups with those of kept dimensions and largest amounts, the statements, and the
+// directory. Each tenant is compared in one snapshot, its rollups in a
 // snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long and then
 // returns a cursor. It needs an operator with tenant:manage.
 //
@@ -52,11 +53,13 @@ func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliat
 
 // The stages of a reconciliation. Those of a tenant come in turn, then the next tenant's, and at last the directory's.
 const (
-	stageCounters  byte = 0
-	stageRollups   byte = 1 // and one more for each further dimension
-	stageDirectory      = stageRollups + byte(len(rolledDimensions))
-	stageUsers          = stageDirectory + 1
-	stageDone           = stageUsers + 1
+	stageCounters   byte = 0
+	stageRollups    byte = 1 // and one more for each further dimension
+	stageKept            = stageRollups + byte(len(rolledDimensions))
+	stageStatements      = stageKept + 1
+	stageDirectory       = stageStatements + 1
+	stageUsers           = stageDirectory + 1
+	stageDone            = stageUsers + 1
 )
 
 // rolledDimensions are the dimensions of the rollups, in the order of their stages.
@@ -66,7 +69,7 @@ var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey
 type place struct {
 	stage  byte
 	tenant TenantID     // being compared
-	from   time.Time    // of stageRollups: the next bucket
+	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period
 	entry  DirectoryRef // of stageDirectory: the last one
 	user   UserID       // of stageUsers: the last one
 }
@@ -133,7 +136,14 @@ func (w *reconciler) step(ctx context.Context) error {
 	}
 	var next time.Time
 	err := w.compare(ctx, func(c *recount) (err error) {
-		next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
+		switch w.at.stage {
+		case stageKept:
+			next, err = c.keptRollups(ctx, w.at.from)
+		case stageStatements:
+			next, err = c.statements(ctx, w.at.from)
+		default:
+			next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
+		}
 		return err
 	})
 	if w.at.from = next; err != nil || !next.IsZero() {
@@ -178,7 +188,7 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 		var was Account
 		err := w.viewTenant(ctx, w.at.tenant, func(r Reader, a *Account) error {
 			was = *a
-			return count(&recount{Reader: r, tenantDiff: diff, account: a})
+			return count(&recount{Reader: r, tenantDiff: diff, account: a, now: w.now(), grace: w.core.opts.StatementGrace})
 		})
 		if err != nil {
 			return err
@@ -342,6 +352,8 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		sum.Total += d.mend.by.Total
 		sum.Events += d.mend.by.Events
 		l.Rollups[d.mend.rollup] = sum
+	case tablePeaks:
+		l.raiseTo(d.mend.rollup, d.mend.by.Total)
 	case tableDirectory:
 		return l.mendEntry(d)
 	default:

@@ -27,6 +27,8 @@ type recount struct {
 	*tenantDiff
 
 	account *Account // as it is stored
+	now     time.Time
+	grace   time.Duration // of statements
 
 	usageUntil, runsUntil time.Time // before when events, and ended runs, may be missing
 }
@@ -59,7 +61,7 @@ func (c *recount) missing(what string, from, until time.Time, table, field strin
 
 // counters compares everything that stands in the account, and the counters of key families.
 func (c *recount) counters(ctx context.Context) error {
-	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.meters, c.periods} {
+	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.spend, c.meters, c.periods} {
 		if err := compare(ctx); err != nil {
 			return err
 		}
@@ -351,7 +353,24 @@ func (c *recount) rollups(ctx context.Context, dimension string, from time.Time)
 		return time.Time{}, err
 	}
 	c.compareRollups(f, rows, events)
-	return f.To, nil
+	peaks, err := c.ListPeaks(ctx, c.tenant, dimension, f.From, f.To)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return f.To, c.peaks(ctx, peaks, events)
+}
+
+// rollupText names a rollup.
+func rollupText(k RollupKey) string {
+	text := strings.TrimRight(timeText(k.Bucket)+" "+k.Meter, " ")
+	switch {
+	case k.Dimension == dimensionTotal:
+		return text
+	case k.Value == "":
+		return text + " " + k.Dimension
+	default:
+		return text + " " + k.Dimension + "=" + k.Value
+	}
 }
 
 // compareRollups compares the stored rollups of a stretch with those made anew.
@@ -379,10 +398,7 @@ func (c *recount) compareRollups(f RollupFilter, stored, computed []Rollup) {
 	})
 	for _, k := range wrong {
 		p := pairs[k]
-		key := timeText(k.Bucket) + " " + k.Meter
-		if k.Dimension != dimensionTotal {
-			key += " " + k.Dimension + "=" + k.Value
-		}
+		key := rollupText(k)
 		d := RollupSum{Total: p.computed.Total - p.stored.Total, Events: p.computed.Events - p.stored.Events}
 		if d.Total != 0 {
 			c.add(tableRollups, key, "total", strconv.FormatInt(p.stored.Total, 10), strconv.FormatInt(p.computed.Total, 10),

@@ -36,6 +36,7 @@ const (
 	secretPrefixMax      = 6
 	operatorPrefixSuffix = "op"
 	displayPrefixSize    = 12
+	displaySuffixSize    = 4
 
 	// Ten digits are the most that fit in a word: 62^10 < 2^64 < 62^11.
 	secretChunkSize = 10
@@ -125,6 +126,13 @@ func displayPrefix(s string) string {
 		characters++
 	}
 	return s
+}
+
+// displaySuffix returns the end of a secret that may be shown and stored: its last 4
+// characters. They are of the checksum: the random bits stay as unguessable as
+// before, but for 24 of 256.
+func displaySuffix(s string) NullString {
+	return NullString(s[max(0, len(s)-displaySuffixSize):])
 }
 
 // validKeyPrefix reports whether API keys may have the prefix: 2 to 6 lower-case

@@ -70,6 +70,7 @@ type Store interface {
 type Traits struct {
 	Name   string // for logs and metrics: "sqlite", "postgres"
 	Lanes  int    // how many write transactions at once are useful; at least 1
+	Bulk   bool   // beside them one that writes in bulk is useful, too; else it takes turns with them
 	Shared bool   // other processes write to it too, so that what is cached must be looked up again
 }
 
@@ -156,6 +157,7 @@ type Reader interface {
 	ListMembers(ctx context.Context, f MemberFilter) ([]*Member, error)
 	ListKeys(ctx context.Context, f KeyFilter) ([]*APIKey, error)
 	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
+	SearchKeys(ctx context.Context, f KeySearch) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)

@@ -28,8 +28,20 @@ type Recounter interface {
 	NextBucket(ctx context.Context, tenant TenantID, dimension string, from time.Time) (time.Time, error)
 	// ListRollups lists the rollups of one dimension whose buckets begin in [from, to), by bucket.
 	ListRollups(ctx context.Context, f RollupFilter) ([]Rollup, error)
-	// SumBuckets makes the rollups of one dimension anew from the events whose time is in [from, to), all of them.
+	// SumBuckets makes the rollups of one dimension anew from the events whose time is in [from, to), all of them, with
+	// their largest amounts. Kept dimensions are SumKept's.
 	SumBuckets(ctx context.Context, f RollupFilter) ([]Rollup, error)
+
+	// SumKept makes the rollups of all kept dimensions anew from the events whose time is in [from, to), peaks included.
+	SumKept(ctx context.Context, tenant TenantID, from, to time.Time) ([]Rollup, error)
+	// NextDimension returns the first dimension of a tenant's rollups behind one, in the order of bytes; "" where there is
+	// none.
+	NextDimension(ctx context.Context, tenant TenantID, after string) (string, error)
+	// SumRecorded adds up the events whose time is in [from, to) and which were recorded in [since, until), a meter each,
+	// with their largest amount and when the last of them was recorded.
+	SumRecorded(ctx context.Context, f RecordedFilter) ([]MeterRecord, error)
+	// SumCosts adds up what runs cost that were reported in [from, to).
+	SumCosts(ctx context.Context, tenant TenantID, from, to time.Time) (CostSum, error)
 
 	// ListPeriods lists the months of a tenant that have ended, oldest first.
 	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
@@ -64,6 +76,28 @@ type Rollup struct {
 	RollupKey
 	RollupSum
 	Peak int64 // the largest amount, where that was asked for
+}
+
+// RecordedFilter names events by when they happened and when they were recorded.
+type RecordedFilter struct {
+	TenantID     TenantID
+	From, To     time.Time // of the events' time
+	Since, Until time.Time // of their recording
+}
+
+// MeterRecord is what events of one meter come to.
+type MeterRecord struct {
+	Meter string
+	RollupSum
+	Peak   int64
+	Latest time.Time // when the last of them was recorded
+}
+
+// CostSum is what runs cost.
+type CostSum struct {
+	Micros  int64
+	Runs    int64 // that cost anything
+	Missing int64 // that were reported, and whose rows were pruned
 }
 
 // RollupFilter names rollups of one dimension.

@@ -15,6 +15,8 @@ const (
 	maxUsageMetadata = 16 << 10
 	defaultUnit      = "count"
 	tokensUnit       = "tokens"
+
+	fewEvents = 16 // up to so many of one call are written like any other command, more in bulk
 )
 
 // RecordUsage records one event. It needs usage:write. An event that is refused is an error here: unit_mismatch,
@@ -66,7 +68,7 @@ func (e *Engine) recordUsage(ctx context.Context, p RecordUsageBatchParams, sing
 	if err != nil {
 		return nil, err
 	}
-	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events)}, single: single}
+	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events), bulk: len(p.Events) > fewEvents}, single: single}
 	for i := range p.Events {
 		in, bad := e.usageItem(p.Events[i])
 		c.items = append(c.items, usageItem{UsageParams: in, bad: bad, fingerprint: usageFingerprint(in)})

@@ -46,6 +46,17 @@ type ListExpiringAPIKeysParams struct {
 	rentroll.Page
 }
 
+// FindAPIKeysParams asks for keys by what is shown of their secrets.
+type FindAPIKeysParams struct {
+	// Tenant is one tenant's id or slug, or "me"; "" is all tenants, which needs an operator.
+	Tenant string
+
+	// Query is the beginning of a secret, up to its first 12 characters, or its last 4, or both with "..." between them.
+	// Never a whole secret: it is a part of the address, and those are written to logs.
+	Query string
+	rentroll.Page
+}
+
 // RotateAPIKeyParams replaces a key.
 type RotateAPIKeyParams struct {
 	Overlap        *time.Duration // how long the old key stays good, in whole seconds; nil is 24 hours, 0 ends it at once
@@ -130,6 +141,23 @@ func (c *Client) AllExpiringAPIKeys(ctx context.Context, p ListExpiringAPIKeysPa
 	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
 		p.Page = page
 		return c.ListExpiringAPIKeys(ctx, p)
+	})
+}
+
+// FindAPIKeys reads one page of the keys whose secrets begin or end in a way, revoked and expired ones too.
+func (c *Client) FindAPIKeys(ctx context.Context, p FindAPIKeysParams) (*rentroll.List[*rentroll.APIKey], error) {
+	path := []string{"v1", "api-keys"}
+	if p.Tenant != "" {
+		path = []string{"v1", "tenants", p.Tenant, "api-keys"}
+	}
+	return list[*rentroll.APIKey](ctx, c, query{}.page(p.Page).set("q", p.Query), path...)
+}
+
+// AllFoundAPIKeys reads them page by page.
+func (c *Client) AllFoundAPIKeys(ctx context.Context, p FindAPIKeysParams) iter.Seq2[*rentroll.APIKey, error] {
+	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
+		p.Page = page
+		return c.FindAPIKeys(ctx, p)
 	})
 }
 

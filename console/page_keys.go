@@ -2,21 +2,24 @@ package console
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/rentroll/rentroll"
 )
 
-// keysPage is the keys that are about to expire: of all tenants, or of the one whose key is signed in.
+// keysPage is the keys that a part of the secret finds, or those that are about to expire: of all tenants, or of the one
+// whose key is signed in.
 type keysPage struct {
-	Within int // days
-	Rows   []expiringKey
+	Query  string // what is looked for; "" for the keys about to expire
+	Within int    // days
+	Rows   []listedKey
 	All    bool   // of all tenants
 	Next   string // the address of the next page; "" on the last
 	First  string // the address of the first page, on others
 }
 
-// expiringKey is a key in the table.
-type expiringKey struct {
+// listedKey is a key in the table.
+type listedKey struct {
 	*rentroll.APIKey
 
 	Tenant string // its name; "" where the visitor may not read it
@@ -28,7 +31,7 @@ const (
 )
 
 func (v *visit) keys() (any, error) {
-	p := &keysPage{Within: expiringDefault, All: !v.isTenant()}
+	p := &keysPage{Query: shown(v.query("q")), Within: expiringDefault, All: !v.isTenant()}
 	var err error
 	if days := v.query("days"); days != "" {
 		if p.Within, err = strconv.Atoi(days); err != nil {
@@ -38,6 +41,8 @@ func (v *visit) keys() (any, error) {
 	page := rentroll.Page{Limit: keysRows, Cursor: v.query("cursor")}
 	var list *rentroll.List[*rentroll.APIKey]
 	switch {
+	case p.Query != "":
+		list, err = v.engine.FindAPIKeys(v, rentroll.FindAPIKeysParams{TenantID: v.actor.TenantID, Query: p.Query, Page: page})
 	case p.All:
 		list, err = v.engine.ListExpiringAPIKeys(v, rentroll.ListExpiringAPIKeysParams{WithinDays: p.Within, Page: page})
 	case p.Within == 0: // which the engine takes for all keys
@@ -61,7 +66,7 @@ func (v *visit) keys() (any, error) {
 			}
 			names[key.TenantID] = name
 		}
-		p.Rows = append(p.Rows, expiringKey{key, name})
+		p.Rows = append(p.Rows, listedKey{key, name})
 	}
 	if list.NextCursor != "" {
 		p.Next = v.withCursor(string(list.NextCursor))
@@ -70,6 +75,16 @@ func (v *visit) keys() (any, error) {
 		p.First = v.withCursor("")
 	}
 	return p, nil
+}
+
+// shown leaves of what was typed, or pasted, what is kept of a secret: a whole one finds its key, too. The field takes no
+// more than it needs for that, so that a secret stays out of addresses.
+func shown(query string) string {
+	const kept = 12
+	if len(query) > kept && !strings.Contains(query, "…") && !strings.Contains(query, "...") {
+		return query[:kept]
+	}
+	return query
 }
 
 // WithinText is the field's value.

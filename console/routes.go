@@ -27,6 +27,9 @@ var routes = []route{
 	{at: "GET /console/tenants/{tenant}/runs/{run}", title: "Run", nav: "runs", page: (*visit).run, template: "run"},
 	{at: "POST /console/tenants/{tenant}/runs/{run}/cancel", act: (*visit).stopRun},
 	{at: "POST /console/tenants/{tenant}/runs/{run}/retry", act: (*visit).retryRun},
+	{at: "GET /console/tenants/{tenant}/statements", title: "Statements", nav: "tenants", page: (*visit).statements, template: "statements"},
+	{at: "GET /console/tenants/{tenant}/statements/{period}", title: "Statement", nav: "tenants", page: (*visit).statement, template: "statement"},
+	{at: "GET /console/tenants/{tenant}/statements/{period}/csv", file: (*visit).statementCSV},
 	{at: "GET /console/tenants/{tenant}/audit", title: "Audit", nav: "audit", page: (*visit).tenantAudit, template: "audit"},
 	{at: "GET /console/audit", title: "Audit", nav: "audit", page: (*visit).platformAudit, template: "audit"},
 	{at: "GET /console/audit/check", page: (*visit).checkPlatformAudit, template: "audit-check", part: true},
@@ -35,7 +38,7 @@ var routes = []route{
 	{at: "GET /console/plans/change", title: "Plan", nav: "plans", page: (*visit).changedPlan, template: "plan-change"},
 	{at: "POST /console/plans/save", act: (*visit).savePlan},
 	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
-	{at: "GET /console/keys", title: "Expiring keys", nav: "keys", page: (*visit).keys, template: "keys"},
+	{at: "GET /console/keys", title: "Keys", nav: "keys", page: (*visit).keys, template: "keys"},
 	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system"},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -22,6 +23,57 @@ func TestSystemPage(t *testing.T) {
 	}
 	tenant := w.signedIn(w.key(acme, "*"))
 	tenant.is("a tenant's key", tenant.get("/console/system"), http.StatusForbidden, "operator:read")
+}
+
+// TestFindKeysPage finds keys by what is shown of them, and of the own tenant only where a tenant's key is signed in.
+func TestFindKeysPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	acme, other := w.tenant("acme"), w.tenant("other")
+	made := func(of *rentroll.Tenant, name string) (string, *rentroll.APIKey) {
+		secret, key, err := w.engine.CreateAPIKey(t.Context(), rentroll.CreateAPIKeyParams{TenantID: of.ID, Name: name})
+		w.must(err)
+		return secret, key
+	}
+	secret, own := made(acme, "own-key")
+	_, theirs := made(other, "their-key")
+	_, err := w.engine.RevokeAPIKey(t.Context(), rentroll.RevokeAPIKeyParams{TenantID: other.ID, KeyID: theirs.ID, Reason: "It leaked"})
+	w.must(err)
+	_, err = w.engine.ImportAPIKeys(t.Context(), rentroll.ImportAPIKeysParams{TenantID: other.ID, Keys: []rentroll.ImportedKey{
+		{SHA256: strings.Repeat("ab", 32), Name: "foreign-key", KeyPrefix: "sk_live_"},
+	}})
+	w.must(err)
+	operator, tenant := w.signedIn(operatorSecret), w.signedIn(w.key(acme, "key:read"))
+	find := func(b *browser, q string) answer { return b.get("/console/keys?" + url.Values{"q": {q}}.Encode()) }
+	for _, c := range []struct {
+		who  *browser
+		q    string
+		has  []string
+		lack string
+	}{
+		{operator, own.KeyPrefix, []string{"own-key", "Tenant acme", string("…" + own.KeySuffix)}, "their-key"},
+		{operator, string(theirs.KeySuffix), []string{"their-key", "revoked", "It leaked"}, "own-key"},
+		{operator, own.KeyPrefix[:6] + "…" + string(own.KeySuffix), []string{"own-key"}, "their-key"},
+		{operator, own.KeyPrefix + "..." + string(theirs.KeySuffix), []string{"No key begins or ends so."}, "own-key"},
+		{operator, "sk_live_", []string{"foreign-key", "not kept"}, "own-key"},
+		{operator, secret, []string{"own-key"}, secret[12:]},
+		{operator, "rr_", []string{"own-key", "their-key"}, "foreign-key"},
+		{tenant, "rr_", []string{"own-key"}, "their-key"},
+		{tenant, string(theirs.KeySuffix), []string{"No key begins or ends so."}, "their-key"},
+	} {
+		a := find(c.who, c.q)
+		for _, what := range c.has {
+			c.who.is(c.q, a, http.StatusOK, what)
+		}
+		if strings.Contains(a.body, c.lack) {
+			t.Errorf("%s shows %s", c.q, c.lack)
+		}
+	}
+	for _, q := range []string{"rr_…abc", "rr_...abcde", "…", strings.Repeat("x", 13) + "…"} {
+		operator.is(q, find(operator, q), http.StatusUnprocessableEntity, "must ")
+	}
+	nobody := w.signedIn(w.key(acme, "run:read"))
+	nobody.is("without key:read", find(nobody, "rr_"), http.StatusForbidden, "key:read")
 }
 
 func TestExpiringKeysPage(t *testing.T) {

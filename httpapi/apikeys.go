@@ -48,6 +48,7 @@ type listAPIKeysParams struct {
 	Tenant         string `path:"tenant"`
 	IncludeRevoked bool   `query:"include_revoked"`
 	ExpiringWithin int    `query:"expiring_within_days" minimum:"1" maximum:"3650"`
+	Query          string `query:"q" maxLength:"20"`
 	Limit          int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
 	Cursor         string `query:"cursor"`
 }
@@ -55,18 +56,34 @@ type listAPIKeysParams struct {
 func (p listAPIKeysParams) tenantRef() string { return p.Tenant }
 
 func listAPIKeys(c *call, p *listAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
+	if p.Query != "" {
+		if p.IncludeRevoked || p.ExpiringWithin != 0 {
+			return nil, invalid(alone)
+		}
+		return c.engine.FindAPIKeys(c, rentroll.FindAPIKeysParams{TenantID: c.tenant, Query: p.Query, Page: pageOf(p.Limit, p.Cursor)})
+	}
 	return c.engine.ListAPIKeys(c, rentroll.ListAPIKeysParams{
 		TenantID: c.tenant, IncludeRevoked: p.IncludeRevoked, ExpiringWithinDays: p.ExpiringWithin, Page: pageOf(p.Limit, p.Cursor),
 	})
 }
 
-type listExpiringAPIKeysParams struct {
-	ExpiringWithin int    `query:"expiring_within_days" required:"true" minimum:"1" maximum:"3650"`
+// alone says that keys are looked for among all of them.
+var alone = rentroll.FieldError{Field: "q", Message: "finds keys in whatever state: give it without include_revoked and expiring_within_days"}
+
+type findAPIKeysParams struct {
+	Query          string `query:"q" maxLength:"20"`
+	ExpiringWithin int    `query:"expiring_within_days" minimum:"1" maximum:"3650"`
 	Limit          int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
 	Cursor         string `query:"cursor"`
 }
 
-func listExpiringAPIKeys(c *call, p *listExpiringAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
+func findAPIKeys(c *call, p *findAPIKeysParams, _ *none) (*rentroll.List[*rentroll.APIKey], error) {
+	switch {
+	case p.Query != "" && p.ExpiringWithin != 0:
+		return nil, invalid(alone)
+	case p.ExpiringWithin == 0:
+		return c.engine.FindAPIKeys(c, rentroll.FindAPIKeysParams{Query: p.Query, Page: pageOf(p.Limit, p.Cursor)})
+	}
 	return c.engine.ListExpiringAPIKeys(c, rentroll.ListExpiringAPIKeysParams{
 		WithinDays: p.ExpiringWithin, Page: pageOf(p.Limit, p.Cursor),
 	})

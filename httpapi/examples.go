@@ -135,7 +135,7 @@ func exampleMember() rentroll.Member {
 
 func exampleAPIKey() *rentroll.APIKey {
 	return &rentroll.APIKey{
-		ID: exampleKeyID, TenantID: exampleTenantID, Name: "production", KeyPrefix: "rr_4bVqT0a9L", Permissions: []string{"run:*", "read:*"},
+		ID: exampleKeyID, TenantID: exampleTenantID, Name: "production", KeyPrefix: "rr_4bVqT0a9L", KeySuffix: "7Zk0", Permissions: []string{"run:*", "read:*"},
 		AllowedWorkers: []string{"business-builder"}, RateLimitRPM: new(int64(600)), Status: rentroll.KeyActive,
 		LastUsedAt: new(exampleTime), TotalRequests: 42, CreatedAt: exampleTime,
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -210,6 +211,37 @@ func TestUntrustedProxies(t *testing.T) {
 	w.send(ask{method: "GET", path: "/v1/tenants/me", key: here, header: header}).expect(200)
 }
 
+// TestFindKeys: a part of a secret finds its key, whose and in whatever state it is; a tenant finds its own only.
+func TestFindKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	made := func(tenant string) (id, prefix, suffix string) {
+		r := w.operator("POST", "/v1/tenants/"+tenant+"/api-keys", `{"name":"k"}`).expect(201)
+		secret := r.text("secret")
+		r.has("api_key.key_prefix", secret[:12], "api_key.key_suffix", secret[len(secret)-4:])
+		return r.text("api_key.id"), secret[:12], secret[len(secret)-4:]
+	}
+	own, prefix, suffix := made("acme")
+	theirs, _, end := made("globex")
+	w.operator("POST", "/v1/tenants/globex/api-keys/"+theirs+"/revoke", nil).expect(200)
+	for _, at := range []string{"/v1/api-keys", "/v1/tenants/acme/api-keys"} {
+		for _, q := range []string{prefix, suffix, prefix + "..." + suffix, url.QueryEscape(prefix[:8] + "…")} {
+			w.operator("GET", at+"?q="+q, nil).expect(200).has("items.0.id", own, "next_cursor", nil)
+		}
+	}
+	w.operator("GET", "/v1/api-keys?q="+end, nil).expect(200).has("items.0.id", theirs, "items.0.status", "revoked")
+	w.operator("GET", "/v1/tenants/acme/api-keys?q="+end, nil).expect(200).has("items", "[]")
+	for _, c := range []struct{ path, field string }{
+		{"/v1/api-keys?q=" + prefix + "x", "q"},
+		{"/v1/api-keys?q=...abc", "q"},
+		{"/v1/api-keys?q=rr_&expiring_within_days=3", "q"},
+		{"/v1/tenants/acme/api-keys?q=rr_&include_revoked=true", "q"},
+		{"/v1/api-keys?q=rr_&cursor=x", "cursor"},
+	} {
+		w.operator("GET", c.path, nil).refused(rentroll.CodeValidationFailed, c.field)
+	}
+}
+
 func TestExpiringKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -247,7 +279,7 @@ func TestExpiringKeys(t *testing.T) {
 	list("/v1/api-keys?expiring_within_days=2", near)
 	list("/v1/api-keys?expiring_within_days=1")
 	for _, c := range []struct{ path, field string }{
-		{"/v1/api-keys", "expiring_within_days"},
+		{"/v1/api-keys", "q"},
 		{"/v1/api-keys?expiring_within_days=0", "expiring_within_days"},
 		{"/v1/api-keys?expiring_within_days=3651", "expiring_within_days"},
 		{"/v1/api-keys?expiring_within_days=x", "expiring_within_days"},

@@ -82,6 +82,7 @@ var (
 	descLanes          = engineDesc("lanes", "This server's share of the transactions that write at once.")
 	descWaitingTenants = engineDesc("waiting_tenants", "Tenants with commands in a queue now.")
 	descWaitingBytes   = engineDesc("waiting_bytes", "What waiting commands hold in memory now.")
+	descWaitingBulk    = engineDesc("waiting_bulk_bytes", "The part of that of usage that is written in bulk.")
 )
 
 func engineDesc(name, help string) *prometheus.Desc {
@@ -92,7 +93,7 @@ func engineDesc(name, help string) *prometheus.Desc {
 func (e engineMetrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBatches, descCommands, descRetries, descIsolated, descUnknownCommits, descKeyHits, descKeyQueries, descKeyStale,
-		descCommitTime, descSweeps, descFailedSweeps, descServers, descLanes, descWaitingTenants, descWaitingBytes,
+		descCommitTime, descSweeps, descFailedSweeps, descServers, descLanes, descWaitingTenants, descWaitingBytes, descWaitingBulk,
 	} {
 		out <- d
 	}
@@ -119,4 +120,5 @@ func (e engineMetrics) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(descLanes, prometheus.GaugeValue, float64(m.Lanes))
 	out <- prometheus.MustNewConstMetric(descWaitingTenants, prometheus.GaugeValue, float64(m.WaitingTenants))
 	out <- prometheus.MustNewConstMetric(descWaitingBytes, prometheus.GaugeValue, float64(m.WaitingBytes))
+	out <- prometheus.MustNewConstMetric(descWaitingBulk, prometheus.GaugeValue, float64(m.WaitingBulkBytes))
 }

@@ -122,9 +122,9 @@ func (s *server) peopleRoutes() {
 		codes: codes{rentroll.CodeTenantSuspended, rentroll.CodeTenantTerminated},
 	}, importAPIKeys)
 	add(s, route{
-		at: "GET /v1/api-keys", id: "listExpiringAPIKeys", does: "List the API keys of all tenants that are about to expire, the earliest first",
+		at: "GET /v1/api-keys", id: "findAPIKeys", does: "Find API keys of all tenants", more: aboutKeySearch,
 		needs: rentroll.PermKeyRead, platform: true,
-	}, listExpiringAPIKeys)
+	}, findAPIKeys)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/api-keys/{key}", id: "getAPIKey", does: "Read an API key, never its secret",
 		needs: rentroll.PermKeyRead, tagged: true,
@@ -225,6 +225,7 @@ func (s *server) runRoutes() {
 		needs: rentroll.PermUsageRead,
 	}, getUsage)
 
+	s.cloudEventsRoute()
 	s.meteringRoutes()
 
 	add(s, route{

@@ -11,6 +11,7 @@ type sample struct {
 	at     string // method and path
 	body   string // with every field, where there is one
 	status int    // when an operator sends it
+	media  string // of the body; "" is JSON
 	alone  bool   // it undoes what others need, or does what can be done once only
 }
 
@@ -62,7 +63,7 @@ var samples = []sample{
 		"sha256":"9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","name":"old","key_prefix":"sk_live_4f2a","user_id":"{user}",
 		"permissions":["run:create"],"allowed_workers":["builder"],"allowed_ips":["::1"],"rate_limit_rpm":60,"max_concurrent_runs":2,
 		"max_tokens_per_month":1000,"expires_at":"2027-01-31T12:00:00Z"}]}`},
-	{id: "listExpiringAPIKeys", at: "GET /v1/api-keys?expiring_within_days=30", status: 200},
+	{id: "findAPIKeys", at: "GET /v1/api-keys?expiring_within_days=30", status: 200},
 	{id: "getAPIKey", at: "GET /v1/tenants/{tenant}/api-keys/{key}", status: 200},
 	{id: "revokeAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", status: 200, alone: true, body: `{"reason":"leaked"}`},
 	{id: "rotateAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", status: 200, alone: true, body: `{"overlap_seconds":3600}`},
@@ -82,6 +83,9 @@ var samples = []sample{
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},
 	{id: "consume", at: "POST /v1/tenants/{tenant}/consume", status: 200, alone: true, body: `{"meter":"emails_sent","amount":3,"unit":"emails",
 		"worker_id":"builder","api_key_id":"{own}","event_id":"c1","metadata":{"k":"v"}}`},
+	{id: "recordCloudEvents", at: "POST /v1/events", status: 200, alone: true, media: cloudEventType, body: `{"specversion":"1.0","id":"4711","source":"/scanner",
+		"type":"documents","subject":"acme","time":"2026-11-23T09:00:00Z","datacontenttype":"application/json","dataschema":"https://acme.example/scans",
+		"data":{"amount":3,"unit":"pages","k":"v"}}`},
 	{id: "getUsage", at: "GET /v1/tenants/{tenant}/usage", status: 200},
 	{id: "listWorkers", at: "GET /v1/tenants/{tenant}/workers", status: 200},
 	{id: "putWorker", at: "PUT /v1/tenants/{tenant}/workers/painter", status: 200, body: `{"enabled":false}`},
@@ -141,12 +145,24 @@ func (w *world) furnish() fixture {
 	)}
 }
 
+// header returns a header beside the sample's media type.
+func (s sample) header(name, value string) map[string]string {
+	out := map[string]string{name: value}
+	if s.media != "" {
+		out["Content-Type"] = s.media
+	}
+	return out
+}
+
 // ask turns a sample into a request of a caller.
 func (f fixture) ask(s sample, key string) ask {
 	method, path, _ := strings.Cut(f.words.Replace(s.at), " ")
 	a := ask{method: method, path: path, key: key}
 	if s.body != "" {
 		a.body = f.words.Replace(s.body)
+	}
+	if s.media != "" {
+		a.header = s.header("Content-Type", s.media)
 	}
 	return a
 }

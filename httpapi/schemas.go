@@ -316,6 +316,7 @@ var meanings = map[string]string{
 	"UpdatePlanResult.over_limit": "What is above a limit of the new plan; it stays, only new use is denied",
 	"User.default_tenant_id":      "Where the user begins",
 	"APIKey.key_prefix":           "The first 12 characters of the secret",
+	"APIKey.key_suffix":           "The last 4 characters of the secret; null for imported keys, and for keys that were made before it was kept",
 	"APIKey.allowed_workers":      "null for all",
 	"APIKey.allowed_ips":          "Networks to use it from; null for all",
 	"APIKey.expires_at":           "Of a key that was rotated: the end of its overlap at the latest",

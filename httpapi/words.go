@@ -36,7 +36,8 @@ const (
 	aboutMembers    = "Operators name the user by `user_id`, or by `external_id` or `email`; an API key by one of the latter two."
 	aboutSecrets    = "`secret` is shown in this one answer and stored nowhere. Whoever makes a key must have every permission of it and no tighter restriction. The ETag is the key's."
 	aboutRevoke     = "Revoking again changes nothing: the first reason stays."
-	aboutKeyList    = "With `expiring_within_days`: the active ones that expire within so many days, the earliest first. A key that was rotated expires with its overlap and names its successor in `rotated_to`."
+	aboutKeyList    = "With `expiring_within_days`: the active ones that expire within so many days, the earliest first. A key that was rotated expires with its overlap and names its successor in `rotated_to`. With `q`: those whose secret begins or ends so, revoked and expired ones too."
+	aboutKeySearch  = "With `q`: the keys whose secret begins with what is given, up to its first 12 characters, or whose last 4 characters it is, or both with `...` between them; revoked and expired ones too. Imported keys, and keys of before, have no `key_suffix` and are not found by their end. With `expiring_within_days`: the active keys that expire within so many days, the earliest first. One of the two is required. Never send a whole secret: what stands in an address is written to logs."
 	aboutImport     = "By the SHA-256 of their secrets, which may be any text of 16 to 512 printable ASCII characters: customers go on using them. Each key is answered for itself and the good ones are stored: `imported`, `duplicate` (the tenant has it; nothing changes) or `rejected` with its code (`validation_failed`, `quota_exceeded`, or `already_exists`: it is another tenant's). A repetition is harmless, and needs no idempotency key. Other servers know the first import within a second."
 	aboutRotate     = "The answer has a new key with a new `secret`, under the same limits; its counters go on. The old key stays good for the overlap and does not count against `api_keys` beside its successor. Where the answer was lost, rotate the old key again: the successor that nobody got is revoked. One that is in use is not: `invalid_transition`. A key that is rotated while the one before it is still good makes that one count, which may be `quota_exceeded`."
 	aboutVerify     = "Always 200: `valid` is the answer, `code` the first reason against it: malformed, not_found, tenant_suspended, tenant_terminated, revoked, expired, ip_not_allowed, insufficient_permissions, worker_not_allowed. A tenant's key learns of its own tenant's keys only."
@@ -114,7 +115,7 @@ func describeParam(p *huma.Param) {
 		"actor":       "Who made the change, as `actor` of the rows says, or one of the two around `via`.",
 		"resource_id": "What was changed, as `resource_id` of the rows says.",
 		"status":      "Only those in this state.", "plan": "Only tenants on this plan.",
-		"q":     "Part of the name, the slug or the external id, in any case.",
+		"q":     "What to look for. Tenants: a part of the name, the slug or the external id, in any case. Keys: the beginning of the secret, up to 12 characters, or its last 4, or both with `...` between them.",
 		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",

@@ -39,6 +39,9 @@ var global = map[string]string{
 
 var createTable = regexp.MustCompile(`(?s)^((?:--[^\n]*\n|\n)*)CREATE TABLE (\w+) \((.*)\n\)( \{\{clustered\}\})?$`)
 
+// bytesOf is the migrations' mark of a text's bytes.
+var bytesOf = regexp.MustCompile(`\{\{bytes:(\w+)\}\}`)
+
 // partitioned returns the statements of the migrations, with the tables of tenants in partitions.
 func partitioned(t *testing.T) (out []string) {
 	t.Helper()
@@ -53,7 +56,7 @@ func partitioned(t *testing.T) (out []string) {
 			t.Fatal(err)
 		}
 		for statement := range strings.SplitSeq(string(text), ";\n") {
-			statement = strings.TrimSpace(statement)
+			statement = strings.TrimSpace(bytesOf.ReplaceAllString(statement, "convert_to($1, 'UTF8')"))
 			table := createTable.FindStringSubmatch(statement)
 			switch {
 			case table == nil && strings.Contains(statement, "CREATE TABLE"):

@@ -35,6 +35,7 @@ var fillings = []filling{
 	{"members", 200_000, "tenant_id=single(n); user_id=uid(n); id=uid(n); role='viewer'; created_at=n"},
 	{"api_keys", 200_000, `tenant_id=single(n); id=uid(n); name='key'; key_prefix='rk_'; hash=hash(n); family=uid(n);
 		permissions='[]'; expires_at=CASE WHEN n % 7 = 0 THEN n END; created_at=n;
+		key_suffix='e' || n % 1000; begins=hash(n);
 		status=CASE WHEN n % 3 = 0 THEN 'revoked' ELSE 'active' END`},
 	{"accounts", 200_000, `tenant_id=uid(n); status=CASE WHEN n % 5000 = 0 THEN 'suspended' ELSE 'active' END; since=n;
 		plan='plan' || n % 20; overrides=''; timezone='UTC'; anchor_day=1; day_start=0; day_end=n; runs_today=0;

@@ -38,7 +38,7 @@ type Options struct {
 	Lanes int
 
 	// Connections bounds how many connections are open. A transaction that writes finds one free whatever is read: Lanes
-	// and four more are kept for writing, and at least two are for reading. 0 is 16.
+	// and six more are kept for writing, and at least two are for reading. 0 is 16.
 	Connections int32
 
 	// Pooled says that a pooler which gives a connection to a client for one transaction at a time stands in between:
@@ -60,8 +60,8 @@ const (
 	defaultLockTimeout = 10 * time.Second
 	oldestServer       = 150000
 
-	// Connections: what is kept for writing beside the lanes (for what waits, looks up and announces), and for reading.
-	beside        = 4
+	// Connections: what is kept for writing beside the lanes (for bulk, what waits, looks up and announces), and for reading.
+	beside        = 6 // among them the lane for bulk
 	fewestReading = 2
 
 	// How long is waited for a connection, for the sign of life of one that was idle, for its farewell, for a statement
@@ -222,7 +222,7 @@ func migrate(ctx context.Context, config *pgx.ConnConfig, opts Options) (err err
 		return fmt.Errorf("postgres: %w", err)
 	}
 	m := sqlstore.Migrator{
-		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Opening: opening,
+		Dialect: goose.DialectPostgres, Clustered: roomForUpdates, Bytes: "convert_to(%s, 'UTF8')", Opening: opening,
 		Table: opts.Schema + "." + goose.DefaultTablename, Options: []goose.ProviderOption{goose.WithLocker(locker)},
 	}
 	if err := m.Migrate(ctx, db); err != nil {
@@ -316,7 +316,7 @@ func (d *database) check(ctx context.Context) error {
 
 // Traits say that others write to the database, too.
 func (d *database) Traits() rentroll.Traits {
-	return rentroll.Traits{Name: "postgres", Lanes: d.opts.Lanes, Shared: true}
+	return rentroll.Traits{Name: "postgres", Lanes: d.opts.Lanes, Bulk: true, Shared: true}
 }
 
 // Remote says that commits may be lost on their way and rows held by others.

@@ -41,6 +41,7 @@ var (
 		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
 		"sumBucketsByWorker":  "likewise, by worker, too",
 		"sumBucketsByKey":     "likewise, by key, too",
+		"sumRecorded":         "groups a stretch of events by meter, likewise",
 	}
 
 	// mayRoam are the statements that find rows of tenants across tenants.
@@ -51,6 +52,9 @@ var (
 		"latestDenials":     "operators ask for the denials of all tenants; these have an index by time",
 		"membershipsOfUser": "the memberships of one user are in many tenants; they have an index by user",
 		"listAllEvents":     "operators ask for the events of all tenants; these have an index by id",
+		"keysBeginning":     "operators find a key by the beginning of its secret, whosever it is; there is an index by it",
+		"keysEnding":        "operators find a key by the end of its secret, whosever it is; there is an index by it",
+		"keysEndingOf":      "few keys have an end in common: the index by it is for all tenants",
 		"listAllExpiring":   "operators ask for the keys of all tenants that will expire; these have an index by expiry",
 	}
 
@@ -152,6 +156,10 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"listActiveKeys":    "SEARCH api_keys USING INDEX api_keys_active (tenant_id=? AND status=? AND id<?)",
 		"listExpiring":      "SEARCH api_keys USING INDEX api_keys_expiring (tenant_id=? AND (expires_at,id)>(?,?) AND expires_at<?)",
 		"listAllExpiring":   "SEARCH api_keys USING INDEX api_keys_expiry ((expires_at,tenant_id,id)>(?,?,?) AND expires_at<?)",
+		"keysBeginning":     "SEARCH api_keys USING INDEX api_keys_begin ((begins,tenant_id,id)>(?,?,?) AND begins<?)",
+		"keysBeginningOf":   "SEARCH api_keys USING INDEX api_keys_begin_of (tenant_id=? AND (begins,id)>(?,?) AND begins<?)",
+		"keysEnding":        "SEARCH api_keys USING INDEX api_keys_end ((key_suffix,tenant_id,id)>(?,?,?) AND key_suffix<?)",
+		"keysEndingOf":      "SEARCH api_keys USING INDEX api_keys_end ((key_suffix,tenant_id,id)>(?,?,?) AND key_suffix<?)",
 		"listEvents":        "SEARCH events USING INDEX sqlite_autoindex_events_1 (tenant_id=? AND id<?)",
 		"listAllEvents":     "SEARCH events USING INDEX events_all (id<?)",
 		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",

@@ -120,7 +120,7 @@ func migrate(ctx context.Context, path string, busy time.Duration) error {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	}
 	look := func(db *sql.DB) error { return recognize(ctx, db) }
-	m := sqlstore.Migrator{Dialect: goose.DialectSQLite3, Clustered: "WITHOUT ROWID"}
+	m := sqlstore.Migrator{Dialect: goose.DialectSQLite3, Clustered: "WITHOUT ROWID", Bytes: "CAST(%s AS BLOB)"}
 	up := func(db *sql.DB) error { return m.Migrate(ctx, db) }
 	err := through(ctx, busy, dataSource(path, busy), look)
 	if err == nil {

@@ -22,7 +22,7 @@ func fullKey(s *scene) *rentroll.APIKey {
 	k.RotatedFrom, k.InOverlap = newID[rentroll.KeyID](s), true
 	k.RateLimitRPM, k.MaxConcurrentRuns, k.MaxTokensPerMonth = new(int64(1)), new(int64(0)), new(int64(1e12))
 	k.ExpiresAt, k.RevokedAt, k.RevokedReason = new(after(2)), new(after(3)), "leaked on „GitHub“"
-	k.Status = rentroll.KeyRevoked
+	k.Status, k.KeySuffix = rentroll.KeyRevoked, "7Zk0"
 	return k
 }
 
@@ -76,6 +76,8 @@ func keyTests() []test {
 		test{"CountExpired", countExpiredKeys},
 		test{"ListExpiring", listExpiringKeys},
 		test{"ListExpiringOfAll", listAllExpiringKeys},
+		test{"SearchByBeginning", searchKeysByBeginning},
+		test{"SearchByEnd", searchKeysByEnd},
 		test{"Overdue", overdueKeys},
 		test{"OverdueNone", overdueNoKeys},
 		test{"OverdueMany", overdueManyKeys},

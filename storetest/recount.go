@@ -19,6 +19,9 @@ func recountTests() []test {
 		{"SumKeyTokens", sumKeyTokens},
 		{"ListKeyUses", listKeyUses},
 		{"Rollups", compareBuckets},
+		{"SumKept", sumKept},
+		{"SumRecorded", sumRecorded},
+		{"SumCosts", sumCosts},
 		{"ListPeriods", listPeriods},
 		{"ListDirectory", listDirectory},
 	}
@@ -173,10 +176,11 @@ func listKeyUses(s *scene) {
 func compareBuckets(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	keys := []rentroll.KeyID{newID[rentroll.KeyID](s), newID[rentroll.KeyID](s)}
-	sums := map[rentroll.RollupKey]rentroll.RollupSum{}
+	sums, peaks := map[rentroll.RollupKey]rentroll.RollupSum{}, map[rentroll.RollupKey]int64{}
 	add := func(e *rentroll.UsageEvent, dimension, value string) {
 		k := rentroll.RollupKey{TenantID: tenant, Dimension: dimension, Bucket: e.Time.Truncate(15 * time.Minute), Meter: e.Meter, Value: value}
 		sums[k] = rentroll.RollupSum{Total: sums[k].Total + e.Amount, Events: sums[k].Events + 1}
+		peaks[k] = max(peaks[k], e.Amount)
 	}
 	s.put(func(b *rentroll.Batch) {
 		for i := range 40 {
@@ -196,10 +200,11 @@ func compareBuckets(s *scene) {
 	})
 	for _, dimension := range []string{"", "worker", "api_key"} {
 		f := rentroll.RollupFilter{TenantID: tenant, Dimension: dimension, From: bucket(1), To: bucket(5), Limit: 1000}
-		var want []rentroll.Rollup
+		var want, anew []rentroll.Rollup
 		for k, sum := range sums {
 			if k.Dimension == dimension && !k.Bucket.Before(f.From) && k.Bucket.Before(f.To) {
 				want = append(want, rentroll.Rollup{RollupKey: k, RollupSum: sum})
+				anew = append(anew, rentroll.Rollup{RollupKey: k, RollupSum: sum, Peak: peaks[k]})
 			}
 		}
 		stored := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.ListRollups(ctx, f) })
@@ -208,7 +213,7 @@ func compareBuckets(s *scene) {
 		}
 		made := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.SumBuckets(ctx, f) })
 		same(s, "the rollups that are stored", byKey(stored), byKey(want))
-		same(s, "the rollups that are made anew", byKey(made), byKey(want))
+		same(s, "the rollups that are made anew", byKey(made), byKey(anew))
 		f.Limit = 2
 		page := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.ListRollups(ctx, f) })
 		same(s, "the rollups on a page", len(page), 2)
@@ -219,6 +224,84 @@ func compareBuckets(s *scene) {
 		})
 		same(s, "the next bucket", got, want)
 	}
+}
+
+// sumKept: the rollups of kept dimensions are made anew of what events keep, and the dimensions can be listed.
+func sumKept(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	s.put(func(b *rentroll.Batch) {
+		for i, kept := range []map[string]string{{"model": "xl"}, {"model": "xl", "tier": "a"}, nil, {"model": "Ä\"{"}, {"tier": "a"}} {
+			e := bareEvent(s, tenant, "pages", int64(i+1), bucket(1).Add(time.Duration(i)*time.Minute))
+			e.Dimensions = kept
+			b.Usage = append(b.Usage, e)
+		}
+		b.Rollups = map[rentroll.RollupKey]rentroll.RollupSum{}
+		for _, dimension := range []string{".model", "", "worker", ".tier"} {
+			b.Rollups[rentroll.RollupKey{TenantID: tenant, Dimension: dimension, Bucket: bucket(1), Meter: "pages"}] = rentroll.RollupSum{Total: 1, Events: 1}
+		}
+	})
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) {
+		return r.SumKept(ctx, tenant, bucket(1), bucket(1).Add(4*time.Minute))
+	})
+	row := func(dimension, value string, total, events, peak int64) rentroll.Rollup {
+		return rentroll.Rollup{
+			RollupKey: rentroll.RollupKey{TenantID: tenant, Dimension: dimension, Bucket: bucket(1), Meter: "pages", Value: value},
+			RollupSum: rentroll.RollupSum{Total: total, Events: events}, Peak: peak,
+		}
+	}
+	slices.SortFunc(got, func(a, b rentroll.Rollup) int {
+		return cmp.Or(cmp.Compare(a.Dimension, b.Dimension), cmp.Compare(a.Total, b.Total))
+	})
+	same(s, "the kept dimensions", got, []rentroll.Rollup{row(".model", "xl", 3, 2, 2), row(".model", "Ä\"{", 4, 1, 4), row(".tier", "a", 2, 1, 2)})
+	for after, want := range map[string]string{"": ".model", ".model": ".tier", ".tier": "worker", "worker": ""} {
+		next := recount(s, func(ctx context.Context, r rentroll.Reader) (string, error) {
+			return r.NextDimension(ctx, tenant, after)
+		})
+		same(s, "the dimension behind "+after, next, want)
+	}
+}
+
+func sumRecorded(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	s.put(func(b *rentroll.Batch) {
+		for i := range 8 { // a minute apart, each recorded i minutes late
+			e := bareEvent(s, tenant, []string{"a", "b"}[i%2], int64(10-i), after(60*i))
+			e.RecordedAt = after(120 * i)
+			b.Usage = append(b.Usage, e)
+		}
+	})
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.MeterRecord, error) {
+		return r.SumRecorded(ctx, rentroll.RecordedFilter{TenantID: tenant, From: after(60), To: after(360), Since: after(240), Until: after(600)})
+	})
+	slices.SortFunc(got, func(a, b rentroll.MeterRecord) int { return cmp.Compare(a.Meter, b.Meter) })
+	same(s, "what was recorded", got, []rentroll.MeterRecord{
+		{Meter: "a", RollupSum: rentroll.RollupSum{Total: 14, Events: 2}, Peak: 8, Latest: after(480)},
+		{Meter: "b", RollupSum: rentroll.RollupSum{Total: 7, Events: 1}, Peak: 7, Latest: after(360)},
+	})
+}
+
+// sumCosts: a run counts where it was reported, and once its row is gone it is missing.
+func sumCosts(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	for i := range 6 {
+		run := runOf(s, tenant)
+		if i > 0 {
+			run.CostMicros = new(int64(10 * (i - 1)))
+		}
+		s.put(func(b *rentroll.Batch) {
+			e := bareEvent(s, tenant, rentroll.MeterWorkerRuns, 1, after(i))
+			e.RunID = run.ID
+			b.Usage = append(b.Usage, e)
+			if i != 3 {
+				b.Runs.Put(runRef(run), run)
+			}
+			b.Usage = append(b.Usage, bareEvent(s, tenant, rentroll.MeterWorkerRuns, 1, after(i)))
+		})
+	}
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) (rentroll.CostSum, error) {
+		return r.SumCosts(ctx, tenant, after(0), after(5))
+	})
+	same(s, "the costs", got, rentroll.CostSum{Micros: 10 + 30, Runs: 2, Missing: 1})
 }
 
 func byKey(rows []rentroll.Rollup) []rentroll.Rollup {

@@ -111,6 +111,7 @@ var (
 	isoTimes = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	secrets  = regexp.MustCompile(`\b(rr_[0-9A-Za-z]{71}|rrop_[0-9A-Za-z]{49})\b`)
 	prefixes = regexp.MustCompile(`\b(rr_[0-9A-Za-z]{9}|rrop_[0-9A-Za-z]{7})\b`)
+	suffixes = regexp.MustCompile(`((?:ends with +|rr_PREFIX\.\.\. +|"key_suffix":"))[0-9A-Za-z]{4}((?: +(?:active|revoked|expired)\b|"|\n))`)
 	requests = regexp.MustCompile(`\(request [0-9A-Z]+\)`)
 	cursors  = regexp.MustCompile(`(--cursor |"next_cursor":")[0-9A-Za-z_-]+`)
 )
@@ -134,6 +135,7 @@ func (s *shell) tidy(text string) string {
 	text = isoTimes.ReplaceAllString(text, "TIME")
 	text = secrets.ReplaceAllString(text, "rr_SECRET")
 	text = prefixes.ReplaceAllString(text, "rr_PREFIX...")
+	text = suffixes.ReplaceAllString(text, "${1}LAST${2}")
 	text = requests.ReplaceAllString(text, "(request ID)")
 	return cursors.ReplaceAllString(text, "${1}CURSOR")
 }
@@ -243,6 +245,7 @@ func TestPeopleCommands(t *testing.T) {
 		`member role acme {usr} king`,
 		`member add acme key_00000000000000000000000001`,
 		`key create acme --name production`,
+		`key find rr_ --tenant acme`,
 		`key create acme --name partner --allowed-workers writer,reader --permissions run:create --permissions run:read --expires-in-days 90 --rate-limit-rpm 60 --max-concurrent-runs 2 --max-tokens-per-month 1000000`,
 		`key list acme`,
 		`key get acme {key}`,
@@ -252,6 +255,8 @@ func TestPeopleCommands(t *testing.T) {
 		`key list acme --expiring 1`,
 		`key list --expiring 1`,
 		`key list`,
+		`key find rr_...0000`,
+		`key find rr_more-than-is-kept`,
 		`key rotate acme {key} --overlap 1ms`,
 		`key rotate acme {key} --overlap 721h`,
 		`key import acme $DIR/keys.csv`,

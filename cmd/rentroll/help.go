@@ -49,6 +49,7 @@ var examples = map[string][]string{
 		"rentroll key create acme --name partner --allowed-workers writer --allowed-ips 192.0.2.0/24 --expires-in-days 90 --max-concurrent-runs 2",
 	},
 	"key list":   {"rentroll key list acme --include-revoked", "rentroll key list --expiring 14 --all"},
+	"key find":   {"rentroll key find rr_4bVqT0a9L", "rentroll key find 7Zk0 --tenant acme"},
 	"key get":    {"rentroll key get acme key_01jd7q3gq5f2vvr9b4k1x8ehc2"},
 	"key revoke": {"rentroll key revoke acme key_01jd7q3gq5f2vvr9b4k1x8ehc2 --reason 'Found in a repository'"},
 	"key rotate": {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type keyCmd struct {
 
 	Create keyCreate `cmd:"" help:"Make an API key, and show its secret once."`
 	List   keyList   `cmd:"" help:"List a tenant's keys, newest first, never their secrets."`
+	Find   keyFind   `cmd:"" help:"Find keys by the beginning or the end of their secrets."`
 	Get    keyGet    `cmd:"" help:"Show a key, never its secret."`
 	Rotate keyRotate `cmd:"" help:"Replace a key by a new one, and show its secret once."`
 	Import keyImport `cmd:"" help:"Take over keys that customers have already, by the hashes of their secrets."`
@@ -76,6 +78,7 @@ func (s *session) printKey(k *rentroll.APIKey) error {
 		{"id", k.ID.String()},
 		{"name", k.Name},
 		{"begins with", k.KeyPrefix},
+		{"ends with", plain(k.KeySuffix)},
 		{"status", string(k.Status)},
 		{"user", id(k.UserID)},
 		{"permissions", strings.Join(k.Permissions, ", ")},
@@ -106,21 +109,12 @@ func (c *keyList) Run(ctx context.Context, s *session) error {
 	if c.Tenant == "" && c.Expiring == 0 {
 		return usagef("name a tenant, or ask for the keys of all tenants that are --expiring")
 	}
-	columns := []column[*rentroll.APIKey]{
-		{"id", false, func(k *rentroll.APIKey) string { return k.ID.String() }},
-		{"name", false, func(k *rentroll.APIKey) string { return clip(k.Name, 30) }},
-		{"begins with", false, func(k *rentroll.APIKey) string { return k.KeyPrefix }},
-		{"status", false, func(k *rentroll.APIKey) string { return string(k.Status) }},
-		{"requests", true, func(k *rentroll.APIKey) string { return number(k.TotalRequests) }},
-		{"last used", false, func(k *rentroll.APIKey) string { return s.agoOr(k.LastUsedAt, "never") }},
-		{"expires", false, func(k *rentroll.APIKey) string { return s.agoOr(k.ExpiresAt, "never") }},
-	}
+	columns := s.keyColumns()
 	if c.Expiring != 0 {
 		columns = append(columns, column[*rentroll.APIKey]{"rotated to", false, func(k *rentroll.APIKey) string { return id(k.RotatedTo) }})
 	}
 	if c.Tenant == "" {
-		whose := column[*rentroll.APIKey]{"tenant", false, func(k *rentroll.APIKey) string { return id(k.TenantID) }}
-		columns = append([]column[*rentroll.APIKey]{whose}, columns...)
+		columns = slices.Insert(columns, 0, whoseKey)
 	}
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
 		if c.Tenant == "" {
@@ -129,6 +123,44 @@ func (c *keyList) Run(ctx context.Context, s *session) error {
 		return s.api.ListAPIKeys(ctx, c.Tenant, client.ListAPIKeysParams{
 			IncludeRevoked: c.IncludeRevoked, ExpiringWithinDays: c.Expiring, Page: page,
 		})
+	}, columns)
+}
+
+// keyColumns are the columns of tables of keys.
+func (s *session) keyColumns() []column[*rentroll.APIKey] {
+	return []column[*rentroll.APIKey]{
+		{"id", false, func(k *rentroll.APIKey) string { return k.ID.String() }},
+		{"name", false, func(k *rentroll.APIKey) string { return clip(k.Name, 30) }},
+		{"begins with", false, func(k *rentroll.APIKey) string { return k.KeyPrefix }},
+		{"status", false, func(k *rentroll.APIKey) string { return string(k.Status) }},
+		{"requests", true, func(k *rentroll.APIKey) string { return number(k.TotalRequests) }},
+		{"last used", false, func(k *rentroll.APIKey) string { return s.agoOr(k.LastUsedAt, "never") }},
+		{"expires", false, func(k *rentroll.APIKey) string { return s.agoOr(k.ExpiresAt, "never") }},
+	}
+}
+
+// whoseKey is the column of tables with keys of several tenants.
+var whoseKey = column[*rentroll.APIKey]{"tenant", false, func(k *rentroll.APIKey) string { return id(k.TenantID) }}
+
+type keyFind struct {
+	Part   string `arg:"" help:"The beginning of a secret, up to 12 characters, or its last 4, or both with ... between them."`
+	Tenant string `placeholder:"TENANT" help:"Whose keys: an id or slug, or me for the tenant of the API key. Default: all tenants."`
+	Paging
+}
+
+// Help says what is found by what.
+func (c *keyFind) Help() string {
+	return "Four letters and digits are the end of a secret; with ... behind them they are its beginning. Revoked and expired keys are found, too. Imported keys, and keys that were made before their ends were kept, are found by their beginning only. Never give a whole secret: what stands on a command line can be read by everybody on the machine."
+}
+
+// Run finds the keys.
+func (c *keyFind) Run(ctx context.Context, s *session) error {
+	columns := slices.Insert(s.keyColumns(), 3, column[*rentroll.APIKey]{"ends with", false, func(k *rentroll.APIKey) string { return plain(k.KeySuffix) }})
+	if c.Tenant == "" {
+		columns = slices.Insert(columns, 0, whoseKey)
+	}
+	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.APIKey], error) {
+		return s.api.FindAPIKeys(ctx, client.FindAPIKeysParams{Tenant: c.Tenant, Query: c.Part, Page: page})
 	}, columns)
 }
 

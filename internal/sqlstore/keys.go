@@ -13,7 +13,8 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 	name: "api_keys",
 	columns: columns(`tenant_id:id id:id name:text key_prefix:text hash:bytes family:id user_id:id permissions:text
 		allowed_workers:text rate_limit_rpm max_concurrent_runs max_tokens_per_month expires_at status:text created_at
-		revoked_at revoked_reason:text rotated_to:id allowed_ips:text rotated_from:id in_overlap`),
+		revoked_at revoked_reason:text rotated_to:id allowed_ips:text rotated_from:id in_overlap
+		key_suffix:text begins:bytes`),
 	keys:    2,
 	bindKey: bindKeyRef,
 	bind: func(a Args, r *rentroll.APIKey) {
@@ -38,6 +39,8 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		bindNullList(a, r.AllowedIPs)
 		bindNullID(a, r.RotatedFrom)
 		bindBool(a, r.InOverlap)
+		bindNullText(a, r.KeySuffix)
+		a.Bytes([]byte(r.KeyPrefix)) // once more, in an order that no collation changes
 	},
 	// Not a join: there a planner that thinks little of a tenant would read all uses of the tenant for each key.
 	extra: ", (SELECT last_used_at" + fromUses + "), COALESCE((SELECT total_requests" + fromUses + "), 0)",
@@ -66,6 +69,8 @@ var keys = prepare(table[rentroll.KeyRef, rentroll.APIKey]{
 		}
 		r.RotatedFrom = row.ID()
 		r.InOverlap = scanBool(row)
+		r.KeySuffix = rentroll.NullString(row.Text())
+		row.Bytes()
 		r.LastUsedAt = scanNullTime(row)
 		r.TotalRequests = row.Int()
 		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.ID}, r, err

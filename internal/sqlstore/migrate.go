@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -22,6 +23,7 @@ var ErrNewerSchema = errors.New("the database was made by a newer version of ren
 type Migrator struct {
 	Dialect   goose.Dialect
 	Clustered string // replaces the mark of tables that are kept in the order of their key
+	Bytes     string // replaces the mark of a text's bytes; has %s for the column
 	Opening   string // a statement to begin each transaction with; "" for none
 	Table     string // of the versions; "" is goose's own
 	Options   []goose.ProviderOption
@@ -94,7 +96,7 @@ func (m Migrator) list() ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sqlstore: %w", err)
 		}
-		statements := splitStatements(strings.ReplaceAll(string(text), "{{clustered}}", m.Clustered))
+		statements := splitStatements(m.fillIn(string(text)))
 		up := func(ctx context.Context, tx *sql.Tx) error {
 			if m.Opening != "" {
 				if _, err := tx.ExecContext(ctx, m.Opening); err != nil {
@@ -114,6 +116,16 @@ func (m Migrator) list() ([]*goose.Migration, error) {
 		out = append(out, goose.NewGoMigration(version, &goose.GoFunc{RunTx: up}, nil))
 	}
 	return out, nil
+}
+
+var bytesMark = regexp.MustCompile(`\{\{bytes:(\w+)\}\}`)
+
+// fillIn puts what differs between databases in the place of its marks.
+func (m Migrator) fillIn(text string) string {
+	text = strings.ReplaceAll(text, "{{clustered}}", m.Clustered)
+	return bytesMark.ReplaceAllStringFunc(text, func(mark string) string {
+		return strings.ReplaceAll(m.Bytes, "%s", bytesMark.FindStringSubmatch(mark)[1])
+	})
 }
 
 // SchemaVersion is the version of the schema that this program knows: the number of its newest migration.

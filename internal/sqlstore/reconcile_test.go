@@ -29,17 +29,23 @@ func (w *tampered) furnish() {
 		TenantID: w.tenant, Name: "ci", MaxConcurrentRuns: new(int64(9)), MaxTokensPerMonth: new(int64(9000)), ExpiresInDays: 9,
 	})
 	must(key, err)
+	must(w.engine.PutMeter(w.Context(), rentroll.PutMeterParams{TenantID: w.tenant, Meter: "pages", Dimensions: []string{"model"}}))
+	must(w.engine.PutMeter(w.Context(), rentroll.PutMeterParams{
+		TenantID: w.tenant, Meter: "seats", Aggregation: rentroll.AggregateMax, Dimensions: []string{"model"},
+	}))
 	for i := range 2 { // one is left open
 		run, err := w.engine.CreateRun(w.Context(), rentroll.CreateRunParams{
 			TenantID: w.tenant, WorkerID: "builder", Task: "t", APIKeyID: key.ID, ReserveTokens: 100,
 		})
 		must(run, err)
 		if i == 0 {
-			must(w.engine.CompleteRun(w.Context(), rentroll.CompleteRunParams{TenantID: w.tenant, RunID: run.ID, TotalTokens: 70}))
+			must(w.engine.CompleteRun(w.Context(), rentroll.CompleteRunParams{TenantID: w.tenant, RunID: run.ID, TotalTokens: 70, CostMicros: 1200}))
 		}
 	}
 	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
-		{Meter: "pages", Amount: 5, WorkerID: "builder"},
+		{Meter: "pages", Amount: 5, WorkerID: "builder", Metadata: []byte(`{"model":"xl"}`)},
+		{Meter: "seats", Amount: 12, WorkerID: "builder", Metadata: []byte(`{"model":"xl"}`)},
+		{Meter: "seats", Amount: 11},
 		{Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
 		{Meter: rentroll.MeterTokensUsed, Amount: 7, APIKeyID: key.ID},
 	}}))
@@ -97,6 +103,18 @@ func TestReconcile(t *testing.T) {
 			{"usage_rollups", "total", "DELETE FROM usage_rollups WHERE meter = 'pages' AND dimension = '' AND total = 6"},
 			{"usage_rollups", "total", `INSERT INTO usage_rollups (tenant_id, dimension, bucket, meter, value, total, events)
 				VALUES (TENANT, '', 3600000000, 'ghosts', '', 1, 1)`},
+			{"accounts", "spend_used", "UPDATE accounts SET spend_used = 1 WHERE tenant_id = TENANT"},
+			{"usage_rollups", "total", "UPDATE usage_rollups SET total = 9 WHERE meter = 'pages' AND dimension = '.model'"},
+			{"usage_rollups", "total", "DELETE FROM usage_rollups WHERE meter = 'pages' AND dimension = '.model'"},
+			{"usage_rollups", "events", "UPDATE usage_rollups SET events = 9 WHERE meter = 'seats' AND dimension = 'statement'"},
+			{"usage_rollups", "total", "UPDATE usage_rollups SET total = 9 WHERE meter = '' AND dimension = 'statement'"},
+			{"usage_rollups", "total", "DELETE FROM usage_rollups WHERE dimension = 'statement'"},
+			{"usage_rollups", "total", `INSERT INTO usage_rollups (tenant_id, dimension, bucket, meter, value, total, events)
+				SELECT tenant_id, dimension, bucket, meter, '1', total, events FROM usage_rollups WHERE meter = 'tokens_used' AND dimension = 'statement'`},
+			{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = ''"},
+			{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = '.model'"},
+			{"usage_peaks", "peak", "DELETE FROM usage_peaks WHERE dimension = 'worker'"},
+			{"usage_peaks", "peak", "DELETE FROM usage_peaks WHERE dimension = 'statement'"},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'slug'"},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'external_id'"},
 			{"directory", "owner", "DELETE FROM directory WHERE kind = 'user_external_id'"},
@@ -138,17 +156,18 @@ func TestReconcileContradictions(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
+		w.sql("UPDATE usage_peaks SET peak = 99 WHERE dimension = 'statement'")
 		w.sql("UPDATE tenants SET slug = 'acme' WHERE slug = 'other'", "DELETE FROM directory WHERE value = 'other'")
 		for _, d := range w.reconcile(true).Differences {
 			switch {
 			case d.Mended || d.Note == "":
 				w.Errorf("%+v is said to be mended", d)
-			case d.Table == "directory" && d.TenantID != other.ID, d.Table != "directory" && d.Table != "periods":
+			case d.Table == "directory" && d.TenantID != other.ID, d.Table != "directory" && d.Table != "periods" && d.Table != "usage_peaks":
 				w.Errorf("%+v was not expected", d)
 			}
 		}
-		if left := w.reconcile(false).Differences; len(left) != 2 {
-			w.Errorf("%d differences are left, want the periods and the slug: %+v", len(left), left)
+		if left := w.reconcile(false).Differences; len(left) != 3 {
+			w.Errorf("%d differences are left, want the periods, the slug and the largest amount: %+v", len(left), left)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,18 @@ var (
 	sumBucketsByWorker = bucketsBy("worker_id")
 	sumBucketsByKey    = bucketsBy("api_key_id")
 
+	sumKept = &Stmt{SQL: fmt.Sprintf(`SELECT time - time %% %d, meter, dimensions, amount FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND dimensions IS NOT NULL`, bucketMicros)}
+	nextDimension = &Stmt{SQL: "SELECT dimension FROM usage_rollups WHERE tenant_id = $1 AND dimension > $2 ORDER BY dimension LIMIT 1"}
+	sumRecorded   = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount), MAX(recorded_at) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND recorded_at < $5 GROUP BY meter`}
+	sumCosts = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(r.cost_micros), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN r.cost_micros > 0 THEN 1 ELSE 0 END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN r.id IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT)
+		FROM usage_events AS e LEFT JOIN runs AS r ON r.tenant_id = e.tenant_id AND r.id = e.run_id
+		WHERE e.tenant_id = $1 AND e.time >= $2 AND e.time < $3
+		AND e.meter = '` + rentroll.MeterWorkerRuns + `' AND e.run_id IS NOT NULL`}
+
 	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
 	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
 )
@@ -50,6 +63,7 @@ const (
 	dimensionTotal  = ""
 	dimensionWorker = "worker"
 	dimensionKey    = "api_key"
+	keptPrefix      = "." // and the name of a kept dimension
 )
 
 // bucketMicros is the width of a bucket.
@@ -61,7 +75,7 @@ func bucketsBy(column string) *Stmt {
 	if column != "" {
 		value, where, group = column, " AND "+column+" IS NOT NULL", ", "+column
 	}
-	return &Stmt{SQL: fmt.Sprintf(`SELECT time - time %% %d, meter, %s, CAST(SUM(amount) AS BIGINT), COUNT(*) FROM usage_events
+	return &Stmt{SQL: fmt.Sprintf(`SELECT time - time %% %d, meter, %s, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3%s GROUP BY time - time %% %d, meter%s`,
 		bucketMicros, value, where, bucketMicros, group)}
 }
@@ -232,7 +246,72 @@ func (r *reader) SumBuckets(ctx context.Context, f rentroll.RollupFilter) (out [
 		} else {
 			k.Value = row.Text()
 		}
-		out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}})
+		out = append(out, rentroll.Rollup{RollupKey: k, RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}, Peak: row.Int()})
+		return nil
+	})
+	return out, err
+}
+
+// SumKept makes the rollups of kept dimensions anew from events. What an event keeps is JSON, which the databases take
+// apart differently.
+func (r *reader) SumKept(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) ([]rentroll.Rollup, error) {
+	sums := make(map[rentroll.RollupKey]rentroll.Rollup)
+	err := r.ask(ctx, sumKept, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+	}, func(row Row) error {
+		k := rentroll.RollupKey{TenantID: tenant, Bucket: time.UnixMicro(row.Int()).UTC(), Meter: row.Text()}
+		var kept map[string]string
+		if err := scanValue(row, &kept); err != nil {
+			return err
+		}
+		amount := row.Int()
+		for name, value := range kept {
+			k.Dimension, k.Value = keptPrefix+name, value
+			sum := sums[k]
+			sum.RollupKey, sum.Total, sum.Events, sum.Peak = k, sum.Total+amount, sum.Events+1, max(sum.Peak, amount)
+			sums[k] = sum
+		}
+		return nil
+	})
+	return slices.Collect(maps.Values(sums)), err
+}
+
+// NextDimension returns the first dimension of a tenant's rollups behind one.
+func (r *reader) NextDimension(ctx context.Context, tenant rentroll.TenantID, after string) (next string, err error) {
+	err = r.ask(ctx, nextDimension, func(a Args) {
+		a.ID(tenant)
+		a.Text(after)
+	}, func(row Row) error { next = row.Text(); return nil })
+	return next, err
+}
+
+// SumRecorded adds up events by when they were recorded.
+func (r *reader) SumRecorded(ctx context.Context, f rentroll.RecordedFilter) (out []rentroll.MeterRecord, err error) {
+	err = r.ask(ctx, sumRecorded, func(a Args) {
+		a.ID(f.TenantID)
+		for _, t := range []time.Time{f.From, f.To, f.Since, f.Until} {
+			a.Int(t.UnixMicro())
+		}
+	}, func(row Row) error {
+		out = append(out, rentroll.MeterRecord{
+			Meter: row.Text(), RollupSum: rentroll.RollupSum{Total: row.Int(), Events: row.Int()}, Peak: row.Int(),
+			Latest: time.UnixMicro(row.Int()).UTC(),
+		})
+		return nil
+	})
+	return out, err
+}
+
+// SumCosts adds up what runs cost.
+func (r *reader) SumCosts(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (out rentroll.CostSum, err error) {
+	err = r.ask(ctx, sumCosts, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+	}, func(row Row) error {
+		out = rentroll.CostSum{Micros: row.Int(), Runs: row.Int(), Missing: row.Int()}
 		return nil
 	})
 	return out, err

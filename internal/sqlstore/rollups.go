@@ -395,7 +395,7 @@ func (r *reader) GroupPeaks(ctx context.Context, f rentroll.GroupFilter) (out []
 // in it are in no group, but in that of "" where the dimension is kept from metadata.
 func (r *reader) GroupUsage(ctx context.Context, f rentroll.GroupFilter) (out []rentroll.GroupSum, err error) {
 	kept, stmt := "", groupEvents
-	switch name, is := strings.CutPrefix(f.Dimension, "."); {
+	switch name, is := strings.CutPrefix(f.Dimension, keptPrefix); {
 	case is:
 		kept, stmt = name, groupEventsByKept
 	case f.Dimension == "worker":
