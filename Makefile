@@ -102,9 +102,11 @@ $(GOLANGCI):
 	mv .tools/bin/golangci-lint $@
 
 .PHONY: e2e
-e2e: ## The console in a real browser, on both databases (needs Node and Chromium)
+e2e: ## The console in a real browser, on both databases, and the API by a client of Node (needs Node and Chromium)
 	@.ci/postgres
 	cd console && npm ci --ignore-scripts --no-audit --no-fund
+	cd httpapi/e2e && npm ci --ignore-scripts --no-audit --no-fund
+	$(GO) test -count=1 -tags e2e -timeout 5m $(TESTFLAGS) ./httpapi/e2e
 	E2E_PICTURES='$(PICTURES)' $(GO) test -count=1 -tags e2e -timeout 15m $(TESTFLAGS) ./console/e2e
 
 .PHONY: assets

@@ -122,6 +122,7 @@ type request struct {
 	path   []string // segments, unescaped
 	query  url.Values
 	body   any    // nil for none
+	media  string // of the body; "" is JSON
 	once   string // the idempotency key
 	repeat bool   // sending it twice does no more than sending it once
 }
@@ -239,6 +240,8 @@ func (c *Client) header(h http.Header, r *request, body []byte) {
 	}
 	switch {
 	case len(body) == 0:
+	case r.media != "":
+		h.Set("Content-Type", r.media)
 	case r.method == http.MethodPatch:
 		h.Set("Content-Type", "application/merge-patch+json")
 	default:

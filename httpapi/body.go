@@ -20,6 +20,23 @@ import (
 
 // readBody returns the body of a request, which must be one of the media types; "" where there is none.
 func (s *server) readBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
+	body, err := s.readWhole(w, r)
+	if body == nil || err != nil {
+		return nil, err
+	}
+	given := r.Header.Get("Content-Type")
+	if slices.Contains(types, given) {
+		return body, nil // as nearly all write it
+	}
+	media, params, err := mime.ParseMediaType(given)
+	if err != nil || !slices.Contains(types, media) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return nil, unsupported("a body must be " + strings.Join(types, " or "))
+	}
+	return body, nil
+}
+
+// readWhole returns the body of a request, of whatever media type; nil where there is none.
+func (s *server) readWhole(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > s.opts.MaxBody {
 		return nil, s.tooLarge()
 	}
@@ -35,14 +52,6 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request, types []string
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, unsupported("a body must not be compressed")
-	}
-	given := r.Header.Get("Content-Type")
-	if slices.Contains(types, given) {
-		return body, nil // as nearly all write it
-	}
-	media, params, err := mime.ParseMediaType(given)
-	if err != nil || !slices.Contains(types, media) || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-		return nil, unsupported("a body must be " + strings.Join(types, " or "))
 	}
 	return body, nil
 }

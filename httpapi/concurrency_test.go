@@ -149,7 +149,7 @@ func TestIdempotency(t *testing.T) {
 		for _, p := range op.Parameters {
 			takes = takes || p.Name == idempotencyHeader
 		}
-		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "reserveTokens" || s.id == "recordUsage" || s.id == "rotateAPIKey"
+		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "reserveTokens" || s.id == "recordUsage" || s.id == "recordCloudEvents" || s.id == "rotateAPIKey"
 		if takes != creates {
 			t.Errorf("%s takes an idempotency key: %t", s.id, takes)
 		}
@@ -162,10 +162,10 @@ func TestIdempotency(t *testing.T) {
 			f := w.furnish()
 			a := f.ask(s, operatorSecret)
 			for _, bad := range []string{" ", strings.Repeat("k", 256), "ü", "tab\tin"} {
-				a.header = map[string]string{idempotencyHeader: bad}
+				a.header = s.header(idempotencyHeader, bad)
 				w.unchanged(func() { w.send(a).refused(rentroll.CodeValidationFailed, idempotencyHeader) })
 			}
-			a.header = map[string]string{idempotencyHeader: "the key"}
+			a.header = s.header(idempotencyHeader, "the key")
 			first := w.send(a).expect(s.status)
 			if first.header.Get("Idempotency-Replayed") != "" {
 				t.Error("the first answer is said to be a replay")

@@ -17,11 +17,25 @@ type operation struct {
 	callers          []rentroll.ActorKind
 	query            url.Values // what it requires
 	body             []byte     // nil where it takes none
+	media            string     // of the body
 }
 
 func (o operation) ofTenant() bool { return strings.Contains(o.path, "{tenant}") }
 
 func (o operation) operatorsOnly() bool { return !slices.Contains(o.callers, rentroll.ActorAPIKey) }
+
+// header adds the media type of the body to the headers of a request.
+func (o operation) header(others map[string]string) map[string]string {
+	if o.body == nil {
+		return others
+	}
+	out := maps.Clone(others)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out["Content-Type"] = o.media
+	return out
+}
 
 // starts reports whether the operation begins something new, which updating a run otherwise does not.
 func (o operation) starts() bool {
@@ -61,8 +75,11 @@ func (d document) operations() (out []operation) {
 					o.query.Set(name, strings.Trim(string(asJSON(d.instance(p["schema"]))), `"`))
 				}
 			}
-			if schema := at(op, "requestBody", "content", jsonType, "schema"); schema != nil {
-				o.body = asJSON(d.instance(schema))
+			for _, media := range []string{cloudEventType, jsonType} {
+				if schema := at(op, "requestBody", "content", media, "schema"); schema != nil {
+					o.body, o.media = asJSON(d.instance(schema)), media
+					break
+				}
 			}
 			out = append(out, o)
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 // asUser is a request that an operator makes for a user.
 func asUser(a ask, user string) ask {
-	a.key, a.header = operatorSecret, map[string]string{userHeader: user}
+	header := map[string]string{userHeader: user}
+	maps.Copy(header, a.header)
+	a.key, a.header = operatorSecret, header
 	return a
 }
 

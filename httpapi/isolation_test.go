@@ -174,7 +174,7 @@ func TestIsolation(t *testing.T) {
 func (c outcast) ask(w *world, o operation) (a ask, objects []string) {
 	w.t.Helper()
 	path, objects := w.place(o, c.tenant)
-	return ask{method: o.method, path: path, body: o.body, header: c.header}, objects
+	return ask{method: o.method, path: path, body: o.body, header: o.header(c.header)}, objects
 }
 
 // shutOut expects that an outcast is refused, and told nothing.
@@ -228,7 +228,7 @@ func TestIsolationOfObjects(t *testing.T) {
 			}
 			w.unchanged(func() {
 				call := func(path string) *reply {
-					a := named(ask{method: o.method, path: path, body: o.body, header: header}, home)
+					a := named(ask{method: o.method, path: path, body: o.body, header: o.header(header)}, home)
 					return w.send(a).refused(rentroll.CodeNotFound)
 				}
 				theirs, none := call(path), call(missing)
@@ -263,12 +263,14 @@ func TestIsolationMatrixIsReal(t *testing.T) {
 		}
 		for _, caller := range callers {
 			path, _ := w.place(o, "victim")
-			r := w.send(ask{method: o.method, path: path, key: caller, body: o.body})
+			r := w.send(ask{method: o.method, path: path, key: caller, body: o.body, header: o.header(nil)})
 			if r.status < 400 || r.status == 409 || o.needs == "" {
 				continue
 			}
 			switch {
 			case o.id == "createMember" && r.status == 422: // a user is named in one of three ways, and none is required
+				continue
+			case o.id == "recordCloudEvents" && caller == operatorSecret && r.status == 422: // only an API key may leave the tenant out
 				continue
 			case o.id == "findAPIKeys" && r.status == 422: // either of two things is asked for, and none is required
 				continue

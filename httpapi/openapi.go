@@ -228,7 +228,7 @@ func (s *server) document(r route, params, body reflect.Type) {
 	for _, p := range op.Parameters {
 		describeParam(p)
 	}
-	if r.body != noBody {
+	if r.body != noBody && !reflect.PointerTo(body).Implements(reflect.TypeFor[ownBody]()) {
 		op.RequestBody = &huma.RequestBody{Required: r.body == needsBody, Content: map[string]*huma.MediaType{}}
 		for _, media := range r.mediaTypes() {
 			op.RequestBody.Content[media] = &huma.MediaType{Schema: registry.Schema(body, true, r.id)}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -177,7 +178,8 @@ func TestDocumentedBoundsHold(t *testing.T) {
 
 // properties are the members of the body of an operation.
 func properties(registry huma.Registry, op *huma.Operation) map[string]*huma.Schema {
-	schema := op.RequestBody.Content[jsonType].Schema
+	body := cmp.Or(op.RequestBody.Content[cloudEventType], op.RequestBody.Content[jsonType])
+	schema := body.Schema
 	if schema.OneOf != nil {
 		schema = schema.OneOf[0]
 	}

@@ -220,6 +220,7 @@ func (s *server) runRoutes() {
 		needs: rentroll.PermUsageRead,
 	}, getUsage)
 
+	s.cloudEventsRoute()
 	s.meteringRoutes()
 
 	add(s, route{

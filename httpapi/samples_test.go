@@ -11,6 +11,7 @@ type sample struct {
 	at     string // method and path
 	body   string // with every field, where there is one
 	status int    // when an operator sends it
+	media  string // of the body; "" is JSON
 	alone  bool   // it undoes what others need, or does what can be done once only
 }
 
@@ -80,6 +81,9 @@ var samples = []sample{
 	{id: "retryRun", at: "POST /v1/tenants/{tenant}/runs/{ended}/retry", status: 201, alone: true, body: `{"reserve_tokens":3,"lease_seconds":60}`},
 	{id: "recordUsage", at: "POST /v1/tenants/{tenant}/usage", status: 200, alone: true, body: `{"meter":"documents","amount":3,"unit":"pages",
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},
+	{id: "recordCloudEvents", at: "POST /v1/events", status: 200, alone: true, media: cloudEventType, body: `{"specversion":"1.0","id":"4711","source":"/scanner",
+		"type":"documents","subject":"acme","time":"2026-11-23T09:00:00Z","datacontenttype":"application/json","dataschema":"https://acme.example/scans",
+		"data":{"amount":3,"unit":"pages","k":"v"}}`},
 	{id: "getUsage", at: "GET /v1/tenants/{tenant}/usage", status: 200},
 	{id: "listWorkers", at: "GET /v1/tenants/{tenant}/workers", status: 200},
 	{id: "putWorker", at: "PUT /v1/tenants/{tenant}/workers/painter", status: 200, body: `{"enabled":false}`},
@@ -139,12 +143,24 @@ func (w *world) furnish() fixture {
 	)}
 }
 
+// header returns a header beside the sample's media type.
+func (s sample) header(name, value string) map[string]string {
+	out := map[string]string{name: value}
+	if s.media != "" {
+		out["Content-Type"] = s.media
+	}
+	return out
+}
+
 // ask turns a sample into a request of a caller.
 func (f fixture) ask(s sample, key string) ask {
 	method, path, _ := strings.Cut(f.words.Replace(s.at), " ")
 	a := ask{method: method, path: path, key: key}
 	if s.body != "" {
 		a.body = f.words.Replace(s.body)
+	}
+	if s.media != "" {
+		a.header = s.header("Content-Type", s.media)
 	}
 	return a
 }

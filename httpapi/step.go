@@ -35,6 +35,11 @@ type scoped interface{ tenantRef() string }
 // onceOnly is implemented by parameters that take an idempotency key.
 type onceOnly interface{ idempotencyKey() string }
 
+// ownBody is implemented by bodies of other media types than JSON, which read themselves.
+type ownBody interface {
+	read(h http.Header, body []byte) error
+}
+
 // handler does the one thing that a route is for, with its parameters P and its body B.
 type handler[P, B, T any] func(c *call, p *P, b *B) (T, error)
 
@@ -128,6 +133,13 @@ func mayAsk(engine *rentroll.Engine, r route) error {
 func (s *server) readInto(w http.ResponseWriter, req *http.Request, r route, into any) error {
 	if r.body == noBody {
 		return nil
+	}
+	if own, ok := into.(ownBody); ok {
+		data, err := s.readWhole(w, req)
+		if err != nil {
+			return err
+		}
+		return own.read(req.Header, data)
 	}
 	data, err := s.readBody(w, req, r.mediaTypes())
 	switch {
