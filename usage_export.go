@@ -87,7 +87,7 @@ func (p *ExportUsageParams) check() error {
 	if !p.Start.IsZero() && !p.End.IsZero() && p.End.Before(p.Start) {
 		bad.add("end", "must not be before start")
 	}
-	if p.Statement != "" && !(p.Start.IsZero() && p.End.IsZero()) {
+	if p.Statement != "" && (!p.Start.IsZero() || !p.End.IsZero()) {
 		bad.add("statement", "must stand alone, without start and end")
 	}
 	return bad.err()

@@ -54,7 +54,7 @@ func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsa
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		stop()
 		return nil, &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
@@ -62,7 +62,7 @@ func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsa
 	c.header(req.Header, &request{method: http.MethodGet}, nil)
 	req.Header.Set("Accept", "text/csv, application/x-ndjson, application/problem+json")
 	out := &Export{stop: stop, timeout: c.opts.Timeout, idle: time.AfterFunc(c.opts.Timeout, stop)}
-	if out.answer, err = c.opts.HTTPClient.Do(req); err != nil {
+	if out.answer, err = c.opts.HTTPClient.Do(req); err != nil { //nolint:bodyclose // Export.Close does it
 		out.idle.Stop()
 		stop()
 		return nil, lost(err)

@@ -39,7 +39,7 @@ func (w *world) fill(n int) {
 // open begins an export and returns the answer unread.
 func (w *world) open(query, accept string) *http.Response {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/v1/tenants/acme/usage/events"+query, nil)
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.url+"/v1/tenants/acme/usage/events"+query, http.NoBody)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestExportsThatBreakOff(t *testing.T) {
 		store.lists.Store(0)
 		res := w.open("?format="+format, "")
 		body, err := io.ReadAll(res.Body)
-		if err == nil || res.StatusCode != 200 || res.Trailer.Get(eventsHeader) != "" || bytes.Contains(body, []byte(`{"events"`)) || len(body) == 0 {
+		if err == nil || res.StatusCode != http.StatusOK || res.Trailer.Get(eventsHeader) != "" || bytes.Contains(body, []byte(`{"events"`)) || len(body) == 0 {
 			t.Errorf("%s: status %d, error %v, %d bytes, trailer %v", format, res.StatusCode, err, len(body), res.Trailer)
 		}
 		res = w.open("?format="+format, "")

@@ -82,13 +82,14 @@ func writeWhole(path string, in io.Reader) (err error) {
 	if _, err = io.Copy(part, in); err != nil {
 		return err
 	}
-	if err = part.Sync(); err != nil {
-		return err
+	err = part.Sync()
+	if err == nil {
+		err = part.Close()
 	}
-	if err = part.Close(); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(part.Name(), path)
 	}
-	return os.Rename(part.Name(), path)
+	return err
 }
 
 // share tells how much of so many rows is done, with a bar where it is known how many there are.
