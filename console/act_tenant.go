@@ -61,10 +61,7 @@ func (v *visit) overrideLimit() (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	definition, known := quota.Lookup(quota.Name(v.form("quota")))
-	if !known {
-		return nil, wrong("quota", "is not a quota")
-	}
+	name := quota.Name(v.form("quota"))
 	remove := v.form("remove") != ""
 	limit, err := v.limitOfForm()
 	if err != nil && !remove {
@@ -74,9 +71,9 @@ func (v *visit) overrideLimit() (*outcome, error) {
 		if edit.LimitOverrides == nil {
 			edit.LimitOverrides = quota.Limits{}
 		}
-		delete(edit.LimitOverrides, definition.Name)
+		delete(edit.LimitOverrides, name)
 		if !remove {
-			edit.LimitOverrides[definition.Name] = limit
+			edit.LimitOverrides[name] = limit
 		}
 		return nil
 	}})
@@ -84,9 +81,9 @@ func (v *visit) overrideLimit() (*outcome, error) {
 		return nil, err
 	}
 	if remove {
-		return v.back(definition.Title + ": the plan's limit holds again."), nil
+		return v.back(quotaName(name) + ": the plan's limit holds again."), nil
 	}
-	return v.back(definition.Title + ": the new limit holds from now on."), nil
+	return v.back(quotaName(name) + ": the new limit holds from now on."), nil
 }
 
 // limitOfForm reads a limit as it was typed.

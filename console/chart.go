@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -35,40 +37,67 @@ func (c *chart) Data() map[string]any {
 // chartDays is how many days a chart shows.
 const chartDays = 30
 
-// tenantCharts draws the meters whose limits people pay for.
+// chartsMost is how many meters are drawn.
+const chartsMost = 6
+
+// tenantCharts draws meters by day, each with one question: those that every tenant has, then those of its own.
 func (v *visit) tenantCharts(p *tenantPage) ([]chart, error) {
 	zone, err := quota.LoadZone(p.Tenant.Timezone)
 	if err != nil {
 		zone = time.UTC
 	}
-	tokens := chart{ID: "tokens", Title: "Tokens by day", Unit: "tokens", LineName: "limit of the month, spread evenly"}
-	runs := chart{ID: "runs", Title: "Completed runs by day", Unit: "runs", LineName: "runs that may start in a day"}
-	runs.Line = p.Tenant.Limits[quota.RunsPerDay]
-	if monthly := p.Tenant.Limits[quota.TokensPerMonth]; monthly != nil {
-		tokens.Line = new(*monthly / chartDays)
+	meters, err := v.engine.ListMeters(v, p.Tenant.ID)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{rentroll.MeterTokensUsed, rentroll.MeterWorkerRuns}
+	for _, m := range meters {
+		if !slices.Contains(names, m.Meter) && len(names) < chartsMost {
+			names = append(names, m.Meter)
+		}
 	}
 	today := quota.DayOf(v.now, zone)
-	for i := chartDays - 1; i >= 0; i-- {
-		day := quota.DayOf(today.Start.In(zone).AddDate(0, 0, -i).Add(time.Hour), zone)
-		sum, err := v.engine.GetUsageSummary(v, rentroll.UsageSummaryParams{TenantID: p.Tenant.ID, Start: day.Start, End: earlier(day.End, v.now)})
+	start := quota.DayOf(today.Start.In(zone).AddDate(0, 0, 1-chartDays).Add(time.Hour), zone).Start
+	charts := make([]chart, 0, len(names))
+	for _, name := range names {
+		series, err := v.engine.GetUsageSeries(v, rentroll.UsageSeriesParams{
+			TenantID: p.Tenant.ID, Meter: name, Start: start, End: today.End, Bucket: rentroll.BucketDay,
+		})
 		if err != nil {
 			return nil, err
 		}
-		at := day.Start.In(zone)
-		tokens.add(at, sum.Meters[rentroll.MeterTokensUsed].Total)
-		runs.add(at, sum.Meters[rentroll.MeterWorkerRuns].Total)
+		c := newChart(p, series)
+		for _, point := range series.Points {
+			c.add(point.Start.In(zone), point.Total)
+		}
+		charts = append(charts, c)
 	}
-	return []chart{tokens, runs}, nil
+	return charts, nil
+}
+
+// newChart is an empty chart of a meter, with the line of the limit that it runs up to.
+func newChart(p *tenantPage, s *rentroll.UsageSeries) chart {
+	c := chart{ID: strings.ReplaceAll(s.Meter, ".", "-"), Title: sentenceCase(words(s.Meter)) + " by day", Unit: s.Unit}
+	daily, monthly := quota.Name("meter:"+s.Meter+"_per_day"), quota.Name("meter:"+s.Meter+"_per_month")
+	switch s.Meter {
+	case rentroll.MeterTokensUsed:
+		c.Title, monthly = "Tokens by day", quota.TokensPerMonth
+	case rentroll.MeterWorkerRuns:
+		c.Title, c.Unit, daily = "Completed runs by day", "runs", quota.RunsPerDay
+	}
+	for _, g := range p.Gauges {
+		switch {
+		case g.Limit == nil:
+		case g.Quota == daily:
+			c.Line, c.LineName = g.Limit, "limit of a day"
+		case g.Quota == monthly && c.Line == nil:
+			c.Line, c.LineName = new(*g.Limit/chartDays), "limit of the month, spread evenly"
+		}
+	}
+	return c
 }
 
 func (c *chart) add(day time.Time, total int64) {
 	c.Days = append(c.Days, chartDay{day, total})
 	c.Total += total
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }

@@ -28,8 +28,18 @@ var functions = template.FuncMap{
 	"span":  span,
 	"tail":  tail,
 	"money": money,
-	"words": func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+	"amount": func(name any, n *int64) string {
+		if n == nil {
+			return "–"
+		}
+		return amount(name, *n)
+	},
+	"micros": func(n int64) *int64 { return &n },
+	"words":  words,
 }
+
+// words makes people's words of a name that programs use.
+func words(name any) string { return strings.ReplaceAll(fmt.Sprint(name), "_", " ") }
 
 func icon(name string) (template.HTML, error) {
 	svg, ok := icons[name]

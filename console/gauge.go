@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -23,7 +24,8 @@ const near = 80
 
 var quotaNames = map[quota.Name]string{
 	quota.Workers: "Workers", quota.RunsPerDay: "Runs today", quota.ConcurrentRuns: "Runs at once",
-	quota.TokensPerMonth: "Tokens this month", quota.APIKeys: "API keys",
+	quota.TokensPerMonth: "Tokens this month", quota.APIKeys: "API keys", quota.SpendPerMonth: "Spend this month",
+	quota.RequestsPerMinute: "Requests per minute",
 }
 
 // quotaName is what people call a quota.
@@ -31,13 +33,30 @@ func quotaName(n quota.Name) string {
 	if name, ok := quotaNames[n]; ok {
 		return name
 	}
-	return string(n)
+	on, isMeter := strings.CutPrefix(string(n), "meter:")
+	if !isMeter {
+		return string(n)
+	}
+	name := words(on)
+	for program, people := range map[string]string{" per day": " today", " per month": " this month"} {
+		if before, ok := strings.CutSuffix(name, program); ok {
+			return sentenceCase(before) + people
+		}
+	}
+	return sentenceCase(name)
+}
+
+func sentenceCase(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func newGauge(q rentroll.QuotaUse) gauge {
 	g := gauge{QuotaUse: q, Level: "open"}
 	if q.Limit == nil {
-		g.Label = fmt.Sprintf("%s: %s, no limit", quotaName(q.Quota), grouped(q.Used+q.Reserved))
+		g.Label = fmt.Sprintf("%s: %s, no limit", quotaName(q.Quota), amount(q.Quota, q.Used+q.Reserved))
 		return g
 	}
 	taken, limit := float64(q.Used+q.Reserved), float64(*q.Limit)
@@ -54,7 +73,7 @@ func newGauge(q rentroll.QuotaUse) gauge {
 			g.Level = "ok"
 		}
 	}
-	g.Label = fmt.Sprintf("%s: %s of %s, %d percent", quotaName(q.Quota), grouped(q.Used+q.Reserved), grouped(*q.Limit), g.Percent)
+	g.Label = fmt.Sprintf("%s: %s of %s, %d percent", quotaName(q.Quota), amount(q.Quota, q.Used+q.Reserved), amount(q.Quota, *q.Limit), g.Percent)
 	return g
 }
 
@@ -63,6 +82,17 @@ func round(f float64) float64 { return float64(int64(f*100)) / 100 }
 
 // Name is what people call the quota.
 func (g gauge) Name() string { return quotaName(g.Quota) }
+
+// Text writes a number of the quota's.
+func (g gauge) Text(n int64) string { return amount(g.Quota, n) }
+
+// amount writes a number of a quota: what is spent is money, in millionths.
+func amount(name any, n int64) string {
+	if fmt.Sprint(name) == string(quota.SpendPerMonth) {
+		return money(&n)
+	}
+	return grouped(n)
+}
 
 // Taken is what counts against the limit.
 func (g gauge) Taken() int64 { return g.Used + g.Reserved }

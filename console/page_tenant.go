@@ -2,6 +2,8 @@ package console
 
 import (
 	"crypto/rand"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -24,12 +26,17 @@ type tenantPage struct {
 	Members []person
 	Workers []*rentroll.Worker
 	Audit   []*rentroll.AuditRow
-	Quotas  []quota.Definition
-	Actions tenantActions
+	Quotas  []choice // that can have another limit
+
+	Statements []rentroll.StatementPeriod // the newest
+	Actions    tenantActions
 }
 
 // tenantActions says which buttons there are.
 type tenantActions struct{ Manage, Suspend, Resume, Terminate, Keys, Cancel bool }
+
+// choice is a line of a field that offers some.
+type choice struct{ Value, Label string }
 
 // override is a limit that beats the plan's.
 type override struct {
@@ -52,6 +59,8 @@ const (
 	tenantKeys    = 20
 	tenantMembers = 20
 	tenantAudit   = 12
+
+	tenantStatements = 4
 )
 
 func (v *visit) showTenant() (any, error) {
@@ -80,10 +89,9 @@ func (v *visit) tenantNews(p *tenantPage) error {
 	for _, q := range quotas {
 		p.Gauges = append(p.Gauges, newGauge(q))
 	}
-	for _, d := range quota.Definitions() {
-		if limit, ok := p.Tenant.LimitOverrides[d.Name]; ok {
-			p.Overrides = append(p.Overrides, override{d.Name, limit, limit.Active(v.now)})
-		}
+	for _, name := range slices.Sorted(maps.Keys(p.Tenant.LimitOverrides)) {
+		limit := p.Tenant.LimitOverrides[name]
+		p.Overrides = append(p.Overrides, override{name, limit, limit.Active(v.now)})
 	}
 	for _, status := range []rentroll.RunStatus{rentroll.RunRunning, rentroll.RunQueued} {
 		runs, err := v.engine.ListRuns(v, rentroll.ListRunsParams{TenantID: id, Status: status, Page: rentroll.Page{Limit: tenantRuns}})
@@ -105,7 +113,18 @@ func (v *visit) tenantNews(p *tenantPage) error {
 // tenantRest fills in what does not move.
 func (v *visit) tenantRest(p *tenantPage) (err error) {
 	id := p.Tenant.ID
-	p.Quotas = quota.Definitions()
+	for _, d := range quota.Definitions() {
+		label := quotaName(d.Name)
+		if d.Name == quota.SpendPerMonth {
+			label += " (in millionths)"
+		}
+		p.Quotas = append(p.Quotas, choice{string(d.Name), label})
+	}
+	for _, g := range p.Gauges { // those that are in no list: on meters
+		if !slices.ContainsFunc(p.Quotas, func(c choice) bool { return c.Value == string(g.Quota) }) {
+			p.Quotas = append(p.Quotas, choice{string(g.Quota), g.Name()})
+		}
+	}
 	p.Plans, err = v.engine.ListPlans(v)
 	if err := allowed(err); err != nil {
 		return err
@@ -138,6 +157,11 @@ func (v *visit) tenantRest(p *tenantPage) (err error) {
 	if audit != nil {
 		p.Audit = audit.Items
 	}
+	statements, err := v.engine.ListStatements(v, id)
+	if err := allowed(err); err != nil {
+		return err
+	}
+	p.Statements = statements[:min(len(statements), tenantStatements)]
 	p.Charts, err = v.tenantCharts(p)
 	return allowed(err)
 }

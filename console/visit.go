@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -24,8 +24,15 @@ type route struct {
 	template string                           // which template shows it
 	part     bool                             // shows its block "main" alone, which htmx puts into a page
 	page     func(v *visit) (any, error)      // asks for what the template shows
+	file     func(v *visit) (*file, error)    // instead of page: makes something to keep
 	act      func(v *visit) (*outcome, error) // instead of page: does something
 	every    time.Duration                    // how often a page with a block "live" is made anew; 0 is a second
+}
+
+// file is what a browser keeps instead of showing it.
+type file struct {
+	name, contentType string
+	body              []byte
 }
 
 // outcome is where to go when something was done.
@@ -96,6 +103,10 @@ func (v *visit) serve() {
 		v.serveAction()
 		return
 	}
+	if v.route.file != nil {
+		v.serveFile()
+		return
+	}
 	data, err := v.route.page(v)
 	if to, ok := errors.AsType[elsewhere](err); ok {
 		leave(v.w, v.r, string(to))
@@ -106,6 +117,18 @@ func (v *visit) serve() {
 		return
 	}
 	v.show(http.StatusOK, v.route.template, data)
+}
+
+func (v *visit) serveFile() {
+	f, err := v.route.file(v)
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	v.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
+	v.w.Header().Set("Content-Type", f.contentType)
+	v.w.Header().Set("Content-Length", strconv.Itoa(len(f.body)))
+	_, _ = v.w.Write(f.body) // nobody is left to tell that the client went away
 }
 
 func (v *visit) serveAction() {
@@ -272,7 +295,7 @@ func sentence(s string) string {
 	if s == "" {
 		return ""
 	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	return sentenceCase(s) + "."
 }
 
 // fail shows an error: in the page where htmx asked, else as a page.
