@@ -43,6 +43,7 @@ var samples = []sample{
 	{id: "listPlatformMeters", at: "GET /v1/meters", status: 200},
 	{id: "putPlatformMeter", at: "PUT /v1/meters/seats", status: 200, body: `{"unit":"seats","aggregation":"max","display_name":"Seats",
 		"price_micros":5000000,"price_per":1,"dimensions":[]}`},
+	{id: "exportUsage", at: "GET /v1/tenants/{tenant}/usage/events", status: 200},
 	{id: "getUsageSeries", at: "GET /v1/tenants/{tenant}/usage/series?meter=tokens_used&bucket=day&group_by=worker", status: 200},
 	{id: "createUser", at: "POST /v1/users", status: 201, alone: true, body: `{"external_id":"user_1","email":"ada@acme.example","name":"Ada"}`},
 	{id: "listUsers", at: "GET /v1/users", status: 200},

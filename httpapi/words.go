@@ -120,6 +120,7 @@ func describeParam(p *huma.Param) {
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
+		"format": "`csv`, or the form that is the default here; without it `Accept` decides.",
 		"period": "The date on which the period starts, in the tenant's zone.",
 		"meter":  "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",
 		"group_by": "`worker`, `key` or a dimension that the meter keeps.", "groups": "How many groups to tell apart; the rest is `other`.",

@@ -116,7 +116,14 @@ var examples = map[string][]string{
 		"rentroll usage series acme tokens_used --bucket day",
 		"rentroll usage series acme tokens_used --group-by worker --start 2026-01-01 --end 2026-02-01",
 	},
-	"usage statement": {"rentroll usage statement acme", "rentroll usage statement acme 2026-01-01 --json"},
+	"usage statement": {
+		"rentroll usage statement acme", "rentroll usage statement acme 2026-01-01 --json",
+		"rentroll usage statement acme 2026-01-01 --format csv > acme-2026-01.csv",
+	},
+	"usage export": {
+		"rentroll usage export acme --statement 2026-01-01 --format csv --out acme-2026-01-events.csv",
+		"rentroll usage export acme --start 2026-01-01 --end 2026-01-08 --meter emails_sent | jq -r .event_id",
+	},
 
 	"meter list": {"rentroll meter list", "rentroll meter list acme"},
 	"meter put":  {"rentroll meter put emails_sent --unit mails --price-micros 400000 --price-per 1000", "rentroll meter put seats --tenant acme --aggregation max"},

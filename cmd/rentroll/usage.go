@@ -19,6 +19,7 @@ type usageCmd struct {
 	Consume   usageConsume   `cmd:"" help:"Use something up, if its quotas allow it."`
 	Summary   usageSummary   `cmd:"" help:"Add up a tenant's usage per meter."`
 	Statement usageStatement `cmd:"" help:"Show the statement of a billing period."`
+	Export    usageExport    `cmd:"" help:"Export single usage events, as CSV or JSON Lines."`
 	Series    usageSeries    `cmd:"" help:"Add up a meter over time, by worker, key or a kept dimension."`
 }
 
