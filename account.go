@@ -34,6 +34,7 @@ type Account struct {
 	TokensReserved int64
 	Workers        int64 // enabled
 	APIKeys        int64 // active
+	Subjects       int64 // that have a row; zero where no subject is counted
 	Owners         int64
 
 	// Lower bounds of the earliest lease of an open run and of the earliest expiry of an active key; zero where there
@@ -126,8 +127,12 @@ func (a *Account) take(plan *Plan, name quota.Name, n int64, now time.Time) (ove
 func exceeded(name quota.Name, scope Scope, limit, current int64, end time.Time) *QuotaExceededError {
 	e := &QuotaExceededError{Quota: name, Scope: scope, Limit: limit, Current: current}
 	whose := "the tenant's"
-	if scope == ScopeKey {
+	switch scope {
+	case ScopeKey:
 		whose = "the API key's"
+	case ScopeSubject:
+		whose = "the subject's"
+	case ScopeTenant:
 	}
 	e.Message = fmt.Sprintf("%s quota %s is used up: limit %d, current %d", whose, name, limit, current)
 	if !end.IsZero() {
@@ -152,10 +157,11 @@ func (a *Account) active() error {
 // applicant is a run that asks for admission.
 type applicant struct {
 	plan    *Plan
-	key     *APIKey // nil where no key is involved
-	use     *KeyUse // of a key with limits of its own
-	worker  *Worker // nil where the tenant has not used it yet
-	name    string  // the worker's
+	key     *APIKey  // nil where no key is involved
+	use     *KeyUse  // of a key with limits of its own
+	subject *Subject // nil where it is not counted
+	worker  *Worker  // nil where the tenant has not used it yet
+	name    string   // the worker's
 	reserve int64
 }
 
@@ -170,7 +176,10 @@ func (a *Account) admit(r applicant, now time.Time) (overSoft bool, err error) {
 			return false, err
 		}
 	}
-	soft := false
+	soft, err := a.admitSubject(r, now)
+	if err != nil {
+		return false, err
+	}
 	check := func(name quota.Name, n int64) *QuotaExceededError {
 		over, denied := a.take(r.plan, name, n, now)
 		soft = soft || over

@@ -104,6 +104,7 @@ type Batch struct {
 	Operators Rowset[OperatorKeyID, OperatorKey]
 	KeyUses   Rowset[KeyRef, KeyUse]
 	Runs      Rowset[RunRef, Run]
+	Subjects  Rowset[SubjectRef, Subject]
 	Workers   Rowset[WorkerRef, Worker]
 	Meters    Rowset[MeterRef, Meter]
 	Prices    Rowset[PriceRef, MeterPrice]
@@ -125,6 +126,8 @@ type Batch struct {
 	PlanInUse     map[string]*bool   // whether any tenant is on the plan
 	OperatorKeys  map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
 	KeyHashes     map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
+
+	OpenSubjects map[TenantID]*map[string]HeldSum // what the open runs of each subject hold that has any
 
 	MeterSums map[MeterSumRef]*int64 // what the rollups that are stored come to; see the Batch's own Rollups for the rest
 
@@ -195,14 +198,14 @@ func (b *Batch) Unloaded() bool {
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Prices.unloaded() || b.Values.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.RecentPeriods) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
-		b.Sessions.unloaded() || asks(b.ExpiredSessions) || asks(b.MeterSums)
+		b.Sessions.unloaded() || asks(b.ExpiredSessions) || asks(b.MeterSums) || asks(b.OpenSubjects) || b.Subjects.unloaded()
 }
 
 // Changed reports whether there is anything to write.
 func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
-		b.Workers.changed() || b.Meters.changed() || b.Prices.changed() || b.Values.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() ||
+		b.Workers.changed() || b.Meters.changed() || b.Prices.changed() || b.Values.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() || b.Subjects.changed() ||
 		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Peaks)+len(b.Pruned)+len(b.Gone)+len(b.Invalid)+len(b.Trim) > 0
 }
 

@@ -82,13 +82,14 @@ func (e *Error) Is(target error) bool {
 	return ok && code == e.Code
 }
 
-// Scope says whose limit denied: the tenant's or the API key's own.
+// Scope says whose limit denied: the tenant's, the API key's own, or that of the run's subject.
 type Scope string
 
 // The scopes of a limit.
 const (
-	ScopeTenant Scope = "tenant"
-	ScopeKey    Scope = "key"
+	ScopeTenant  Scope = "tenant"
+	ScopeKey     Scope = "key"
+	ScopeSubject Scope = "subject"
 )
 
 // QuotaExceededError is a denial by a hard limit. Nothing was consumed.

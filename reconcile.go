@@ -30,6 +30,7 @@ type mending struct {
 	rollup RollupKey
 	use    KeyRef
 	meter  MeterRef
+	whose  SubjectRef
 	entry  DirectoryRef
 	owner  [16]byte // of the entry; zero for nobody: it goes
 }
@@ -111,6 +112,7 @@ const (
 	tableAccounts  = "accounts"
 	tableKeyUses   = "key_uses"
 	tableMeters    = "meters"
+	tableSubjects  = "subjects"
 	tableRollups   = "usage_rollups"
 	tablePeaks     = "usage_peaks"
 	tablePeriods   = "periods"
@@ -131,6 +133,7 @@ var counters = map[string]func(a *Account) *int64{
 	"workers":         func(a *Account) *int64 { return &a.Workers },
 	"api_keys":        func(a *Account) *int64 { return &a.APIKeys },
 	"owners":          func(a *Account) *int64 { return &a.Owners },
+	"subjects":        func(a *Account) *int64 { return &a.Subjects },
 }
 
 // useCounters are those of a key family.
@@ -147,4 +150,10 @@ var meterCounters = map[string]func(u *MeterUse) *int64{
 	"day_ahead":   func(u *MeterUse) *int64 { return &u.Day.Ahead },
 	"month_used":  func(u *MeterUse) *int64 { return &u.Month.Used },
 	"month_ahead": func(u *MeterUse) *int64 { return &u.Month.Ahead },
+}
+
+// subjectCounters are those of a subject that its open runs hold.
+var subjectCounters = map[string]func(s *Subject) *int64{
+	"concurrent_runs": func(s *Subject) *int64 { return &s.ConcurrentRuns },
+	"tokens_reserved": func(s *Subject) *int64 { return &s.TokensReserved },
 }

@@ -271,6 +271,8 @@ func (c *mendTenant) wants(b *Batch) {
 			b.KeyUses.Want(d.mend.use)
 		case tableMeters:
 			b.Meters.Want(d.mend.meter)
+		case tableSubjects:
+			b.Subjects.Want(d.mend.whose)
 		case tableDirectory:
 			d.mend.wants(b)
 		}
@@ -335,6 +337,14 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		}
 		*useCounters[d.Field](&use) += d.mend.by.Total
 		l.KeyUses.Put(d.mend.use, &use)
+	case tableSubjects:
+		s := l.Subjects.Get(d.mend.whose)
+		if s == nil {
+			return false
+		}
+		next := *s
+		*subjectCounters[d.Field](&next) += d.mend.by.Total
+		l.Subjects.Put(d.mend.whose, &next)
 	case tableMeters:
 		m := l.Meters.Get(d.mend.meter)
 		if m == nil || !m.Use.Counted {

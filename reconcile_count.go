@@ -61,7 +61,7 @@ func (c *recount) missing(what string, from, until time.Time, table, field strin
 
 // counters compares everything that stands in the account, and the counters of key families.
 func (c *recount) counters(ctx context.Context) error {
-	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.spend, c.meters, c.periods} {
+	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.spend, c.meters, c.subjects, c.periods} {
 		if err := compare(ctx); err != nil {
 			return err
 		}
@@ -243,6 +243,41 @@ func (c *recount) month(ctx context.Context) error {
 	c.number("tokens_used", c.account.TokensUsed, min(used, mostCounted))
 	c.number("tokens_ahead", c.account.TokensAhead, min(ahead, mostCounted))
 	return err
+}
+
+// subjects compares what the open runs of subjects hold, and how many rows there are. What they have used in the day and
+// month counts from when their rows were made, and is not compared.
+func (c *recount) subjects(ctx context.Context) error {
+	var rows int64
+	b := &Batch{}
+	for after := ""; ; {
+		list, err := c.ListSubjects(ctx, c.tenant, after, countedUses)
+		if err != nil {
+			return err
+		}
+		if rows == 0 && len(list) > 0 {
+			ask(&b.OpenSubjects, c.tenant)
+			if err := c.Load(ctx, b); err != nil {
+				return err
+			}
+		}
+		for _, s := range list {
+			after = s.Subject
+			held := (*b.OpenSubjects[c.tenant])[s.Subject]
+			for field, computed := range map[string]int64{"concurrent_runs": held.Runs, "tokens_reserved": held.Reserved} {
+				if stored := *subjectCounters[field](s); stored != computed {
+					c.add(tableSubjects, s.Subject, field, strconv.FormatInt(stored, 10), strconv.FormatInt(computed, 10),
+						mending{by: RollupSum{Total: computed - stored}, whose: SubjectRef{c.tenant, s.Subject}})
+				}
+			}
+		}
+		rows += int64(len(list))
+		if len(list) < countedUses {
+			break
+		}
+	}
+	c.number("subjects", c.account.Subjects, rows)
+	return nil
 }
 
 // meters compares the counters of the meters that have quotas.

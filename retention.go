@@ -151,6 +151,9 @@ func (e *Engine) pruneAll(ctx context.Context, limiter *rate.Limiter, mine func(
 				if err := p.tenant(ctx, before); err != nil {
 					return p.pruned, err
 				}
+				if err := p.subjects(ctx, row.Account); err != nil {
+					return p.pruned, err
+				}
 			}
 		}
 		if len(rows) < sweepPage {

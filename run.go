@@ -46,6 +46,7 @@ type Run struct {
 	WorkerID         string          `json:"worker_id"`
 	APIKeyID         KeyID           `json:"api_key_id"`
 	UserID           UserID          `json:"user_id"`
+	Subject          NullString      `json:"subject"` // on whose behalf, for limits: what was given, else the user's id
 	Task             string          `json:"task"`
 	Input            json.RawMessage `json:"input"`
 	Status           RunStatus       `json:"status"`
@@ -118,10 +119,19 @@ type CreateRunParams struct {
 	Task           string          // 1–10,000 characters
 	Input          json.RawMessage // JSON of at most 256 KiB, kept as it came; nil for none
 	UserID         UserID
+	Subject        string        `json:",omitempty"` // 1–255 characters, whose limits count; "" is UserID, where there is one
 	APIKeyID       KeyID         // on whose behalf; an API key's own runs always carry its id
 	ReserveTokens  int64         // tokens to hold until completion, 0–10^12
 	Lease          time.Duration // MinLease–MaxLease; 0 is DefaultLease
 	IdempotencyKey string
+}
+
+// subject is whose limits count.
+func (p *CreateRunParams) subject() string {
+	if p.Subject == "" && !p.UserID.IsZero() {
+		return p.UserID.String()
+	}
+	return p.Subject
 }
 
 // CompleteRunParams reports the end of a run. Completing again with equal parameters returns the run as it is stored

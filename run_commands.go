@@ -57,6 +57,7 @@ func (e *Engine) completeRunParams(p *CreateRunParams) problems {
 	bad.add("worker_id", checkWorkerID(p.WorkerID))
 	bad.add("task", checkText(p.Task, 1, maxTask))
 	bad.payload("input", &p.Input)
+	bad.add("subject", checkText(p.Subject, 0, 255))
 	bad.amount("reserve_tokens", p.ReserveTokens)
 	bad.lease(p.Lease)
 	if e.actor.Kind == ActorAPIKey {
@@ -107,7 +108,7 @@ func (c *createRun) decide(l *ledger) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.applicant(l, a)
+	r, err := c.applicant(l, a, now)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (c *createRun) decide(l *ledger) error {
 		if !freed {
 			return err
 		}
-		if r, err = c.applicant(l, a); err != nil {
+		if r, err = c.applicant(l, a, now); err != nil {
 			return err
 		}
 		soft, err = a.admit(r, now)
@@ -137,7 +138,7 @@ func (c *createRun) decide(l *ledger) error {
 }
 
 // applicant gathers what the admission looks at, and asks for rows that are not loaded yet.
-func (c *createRun) applicant(l *ledger, a *Account) (applicant, error) {
+func (c *createRun) applicant(l *ledger, a *Account, now time.Time) (applicant, error) {
 	plan, err := l.plan(a.Plan)
 	if err != nil {
 		return applicant{}, err
@@ -145,16 +146,20 @@ func (c *createRun) applicant(l *ledger, a *Account) (applicant, error) {
 	r := applicant{
 		plan: plan, worker: l.Workers.Get(WorkerRef{c.tenant, c.p.WorkerID}), name: c.p.WorkerID, reserve: c.p.ReserveTokens,
 	}
+	var more error
+	r.subject, more = l.subject(a, plan, c.p.subject(), now)
 	if c.p.APIKeyID.IsZero() {
-		return r, nil
+		return r, more
 	}
 	if r.key = l.Keys.Get(KeyRef{c.tenant, c.p.APIKeyID}); r.key == nil {
 		return applicant{}, problems{{"api_key_id", "there is no such API key"}}.err()
 	}
 	if r.key.counted() {
-		r.use, err = l.keyUse(KeyRef{c.tenant, r.key.Family})
+		if r.use, err = l.keyUse(KeyRef{c.tenant, r.key.Family}); err != nil {
+			more = err
+		}
 	}
-	return r, err
+	return r, more
 }
 
 // keyUse returns the counters of a key family, and asks for them where they are not loaded.
@@ -173,7 +178,7 @@ func (l *ledger) keyUse(ref KeyRef) (*KeyUse, error) {
 func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now time.Time) *Run {
 	run := &Run{
 		ID: newID[runKind](now, l.entropy()), TenantID: c.tenant, WorkerID: c.p.WorkerID, APIKeyID: c.p.APIKeyID,
-		UserID: c.p.UserID, Task: c.p.Task, Input: c.p.Input, Status: RunQueued, ReservedTokens: c.p.ReserveTokens,
+		UserID: c.p.UserID, Subject: NullString(c.p.subject()), Task: c.p.Task, Input: c.p.Input, Status: RunQueued, ReservedTokens: c.p.ReserveTokens,
 		Attempt: 1, OverSoftLimit: soft, Lease: c.p.Lease, LeaseExpiresAt: now.Add(c.p.Lease), CreatedAt: now,
 	}
 	if c.retryOf != nil {
@@ -193,6 +198,9 @@ func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now 
 	if r.use != nil {
 		run.Family = r.use.Family
 		l.KeyUses.Put(KeyRef{r.use.TenantID, r.use.Family}, r.use.with(run))
+	}
+	if r.subject != nil {
+		l.putSubject(a, r.subject.with(a, run))
 	}
 	a.hold(run)
 	l.payload(run, PayloadInput, c.p.Input)
@@ -221,16 +229,18 @@ func (l *ledger) crashOverdue(a *Account, now time.Time) (freed bool, err error)
 		return false, errMore
 	}
 	var crashed []*Run
+	var missing error
 	for _, run := range overdue.Runs {
 		// The row as this transaction has it: an earlier command of it may have ended or renewed the run.
 		run = l.Runs.Get(RunRef{a.TenantID, run.ID})
 		if !run.Status.Open() || now.Before(run.LeaseExpiresAt) {
 			continue
 		}
-		if _, err := l.useOf(run); err != nil {
-			return false, err
-		}
+		missing = errors.Join(missing, l.countersOf(a, run))
 		crashed = append(crashed, run)
+	}
+	if missing != nil {
+		return false, missing
 	}
 	if len(crashed) > 0 {
 		l.touch(a, now)
@@ -278,6 +288,12 @@ func (l *ledger) free(a *Account, run *Run) {
 		next.TokensReserved -= run.ReservedTokens
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
+	if s, _ := l.subjectOf(a, run); s != nil {
+		next := *s
+		next.ConcurrentRuns--
+		next.TokensReserved -= run.ReservedTokens
+		l.putSubject(a, &next)
+	}
 }
 
 // meterTokens writes the usage event of a run's tokens, if there are any.
@@ -286,6 +302,11 @@ func (l *ledger) meterTokens(a *Account, run *Run, tokens int64, now time.Time) 
 		return
 	}
 	use, _ := l.useOf(run)
+	if s, _ := l.subjectOf(a, run); s != nil {
+		next := *s
+		next.Tokens.add(a.Month, tokens, now)
+		l.putSubject(a, &next)
+	}
 	l.record(a, use, l.runEvent(run, MeterTokensUsed, tokens, "tokens", nil, now))
 }
 
@@ -316,8 +337,7 @@ func (c *onRun) find(l *ledger) (*Account, *Run, time.Time, error) {
 	if run == nil {
 		return nil, nil, now, notFound("run")
 	}
-	_, err = l.useOf(run)
-	return a, run, now, err
+	return a, run, now, l.countersOf(a, run)
 }
 
 func (e *Engine) onRun(ref RunRef, size int) onRun {

@@ -129,7 +129,7 @@ func (c *createRuns) decide(l *ledger) error {
 	}
 	ids := make([]string, len(c.runs))
 	for i, one := range c.runs {
-		r, err := one.applicant(l, a)
+		r, err := one.applicant(l, a, now)
 		if err != nil {
 			return fmt.Errorf("rentroll: a row of a group was loaded and is gone: %w", err)
 		}
@@ -145,11 +145,11 @@ func (c *createRuns) decide(l *ledger) error {
 
 // try decides on all runs without changing anything, each beside those in front of it.
 func (c *createRuns) try(l *ledger, a *Account, now time.Time) ([]bool, error) {
-	asked, err := c.applicants(l, a)
+	asked, err := c.applicants(l, a, now)
 	if err != nil {
 		return nil, err
 	}
-	t := trial{account: *a, workers: make(map[string]*Worker), uses: make(map[KeyID]*KeyUse)}
+	t := trial{account: *a, workers: make(map[string]*Worker), uses: make(map[KeyID]*KeyUse), subjects: make(map[string]*Subject)}
 	soft := make([]bool, len(asked))
 	for i, r := range asked {
 		if soft[i], err = t.admit(r, now); err != nil {
@@ -161,11 +161,11 @@ func (c *createRuns) try(l *ledger, a *Account, now time.Time) ([]bool, error) {
 }
 
 // applicants gathers what the admissions look at, and asks for all rows at once that are not loaded yet.
-func (c *createRuns) applicants(l *ledger, a *Account) ([]applicant, error) {
+func (c *createRuns) applicants(l *ledger, a *Account, now time.Time) ([]applicant, error) {
 	out := make([]applicant, len(c.runs))
 	var more error
 	for i, one := range c.runs {
-		r, err := one.applicant(l, a)
+		r, err := one.applicant(l, a, now)
 		switch {
 		case errors.Is(err, errMore):
 			more = err
@@ -180,9 +180,10 @@ func (c *createRuns) applicants(l *ledger, a *Account) ([]applicant, error) {
 
 // trial is what the runs of a group share, as it would be with those that have been tried.
 type trial struct {
-	account Account
-	workers map[string]*Worker
-	uses    map[KeyID]*KeyUse
+	account  Account
+	workers  map[string]*Worker
+	uses     map[KeyID]*KeyUse
+	subjects map[string]*Subject
 }
 
 // admit decides on one run, and holds what it would take.
@@ -193,6 +194,9 @@ func (t *trial) admit(r applicant, now time.Time) (soft bool, err error) {
 	if r.use != nil && t.uses[r.use.Family] != nil {
 		r.use = t.uses[r.use.Family]
 	}
+	if r.subject != nil && t.subjects[r.subject.Subject] != nil {
+		r.subject = t.subjects[r.subject.Subject]
+	}
 	if soft, err = t.account.admit(r, now); err != nil {
 		return false, err
 	}
@@ -201,6 +205,9 @@ func (t *trial) admit(r applicant, now time.Time) (soft bool, err error) {
 	if r.worker == nil {
 		t.account.Workers++
 		t.workers[r.name] = &Worker{Enabled: true}
+	}
+	if r.subject != nil {
+		t.subjects[r.subject.Subject] = r.subject.with(&t.account, run)
 	}
 	if r.use != nil {
 		t.uses[r.use.Family] = r.use.with(run)

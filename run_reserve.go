@@ -81,6 +81,14 @@ func (c *reserveTokens) decide(l *ledger) error {
 	if err != nil {
 		return err
 	}
+	plan, err := l.plan(a.Plan)
+	if err != nil {
+		return err
+	}
+	s, err := l.subject(a, plan, string(run.Subject), now) // before the run holds more
+	if err != nil {
+		return err
+	}
 	l.touch(a, now)
 	next := *run
 	next.ReservedTokens += c.tokens
@@ -91,6 +99,11 @@ func (c *reserveTokens) decide(l *ledger) error {
 		more := *use
 		more.TokensReserved += c.tokens
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &more)
+	}
+	if s != nil {
+		more := *s
+		more.TokensReserved += c.tokens
+		l.putSubject(a, &more)
 	}
 	l.Runs.Put(c.ref, &next)
 	c.answer = &next
@@ -124,11 +137,21 @@ func (c *reserveTokens) extend(l *ledger, a *Account, run *Run, now time.Time) (
 			return false, err
 		}
 	}
+	s, err := l.subject(a, plan, string(run.Subject), now)
+	if err != nil {
+		return false, err
+	}
+	overOfSubject := false
+	if s != nil {
+		if overOfSubject, err = a.takeOfSubject(plan, s, quota.TokensPerMonth, c.tokens, now); err != nil {
+			return false, err
+		}
+	}
 	soft, denied := a.take(plan, quota.TokensPerMonth, c.tokens, now)
 	if denied != nil {
 		return false, denied
 	}
-	return soft, nil
+	return soft || overOfSubject, nil
 }
 
 // keyOf returns the key of a run, and asks for it where it is not loaded.

@@ -82,7 +82,7 @@ func (e *Engine) retryOf(ctx context.Context, p RetryRunParams, once *once) (*re
 		return nil, err
 	}
 	c.p = CreateRunParams{
-		TenantID: p.TenantID, WorkerID: parent.WorkerID, Task: parent.Task, Input: parent.Input, UserID: parent.UserID,
+		TenantID: p.TenantID, WorkerID: parent.WorkerID, Task: parent.Task, Input: parent.Input, UserID: parent.UserID, Subject: string(parent.Subject),
 		APIKeyID: p.APIKeyID,
 	}
 	switch {
@@ -121,7 +121,7 @@ func (c *retryRun) decide(l *ledger) error {
 		return notFound("run")
 	}
 	if parent.Status.Open() && !now.Before(parent.LeaseExpiresAt) {
-		if _, err := l.useOf(parent); err != nil {
+		if err := l.countersOf(a, parent); err != nil {
 			return err
 		}
 		l.touch(a, now)

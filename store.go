@@ -159,6 +159,8 @@ type Reader interface {
 	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
 	SearchKeys(ctx context.Context, f KeySearch) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
+	// ListSubjects lists the rows of subjects behind one, by their bytes.
+	ListSubjects(ctx context.Context, tenant TenantID, after string, limit int) ([]*Subject, error)
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
 	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.

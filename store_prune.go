@@ -15,6 +15,7 @@ const (
 	PruneRuns         PruneKind = "runs"          // ended runs with their payloads (their end)
 	PruneDenials      PruneKind = "denials"       // the last denials of a tenant (when)
 	PruneDenialCounts PruneKind = "denial_counts" // how many there were a minute (the minute)
+	PruneSubjects     PruneKind = "subjects"      // counters of subjects in which nothing stands; not listed by ListOld
 	PruneOnce         PruneKind = "idempotency"   // idempotency records of what is no run (when)
 )
 

@@ -16,6 +16,7 @@ type CreateRunParams struct {
 	Task           string          `json:"task"`
 	Input          json.RawMessage `json:"input,omitempty"` // JSON of at most 256 KiB; nil for none
 	UserID         rentroll.UserID `json:"user_id,omitzero"`
+	Subject        string          `json:"subject,omitempty"`   // on behalf of which end user; "" is UserID
 	APIKeyID       rentroll.KeyID  `json:"api_key_id,omitzero"` // on whose behalf, for operators
 	ReserveTokens  int64           `json:"reserve_tokens,omitempty"`
 	Lease          time.Duration   `json:"-"` // whole seconds; 0 is the server's default of 15 minutes

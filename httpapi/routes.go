@@ -286,6 +286,22 @@ func (s *server) insightRoutes() {
 		needs: rentroll.PermQuotaRead,
 	}, getQuotas)
 	add(s, route{
+		at: "GET /v1/tenants/{tenant}/subjects", id: "listSubjects", does: "List the subjects that are counted, by their text",
+		more: aboutSubjects, needs: rentroll.PermQuotaRead,
+	}, listSubjects)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/subjects/{subject}", id: "getSubject", does: "How a subject stands against its limits",
+		more: aboutSubjects, needs: rentroll.PermQuotaRead, tagged: true,
+	}, getSubject)
+	add(s, route{
+		at: "PUT /v1/tenants/{tenant}/subjects/{subject}", id: "putSubject", does: "Give a subject limits of its own",
+		more: aboutSubjects, needs: rentroll.PermTenantManage, body: needsBody, tagged: true,
+	}, putSubject)
+	add(s, route{
+		at: "DELETE /v1/tenants/{tenant}/subjects/{subject}", id: "deleteSubject", does: "Take a subject's own limits away",
+		more: aboutSubjects, needs: rentroll.PermTenantManage,
+	}, deleteSubject)
+	add(s, route{
 		at: "GET /v1/tenants/{tenant}/quotas/runs", id: "checkRuns", does: "Whether a run would be admitted now",
 		more: aboutDecision, needs: rentroll.PermQuotaRead,
 	}, checkRuns)

@@ -31,6 +31,7 @@ type createRunBody struct {
 	Task          string          `json:"task" minLength:"1" maxLength:"10000" example:"Write a business plan for a bakery"`
 	Input         payload         `json:"input,omitempty" doc:"Any JSON of at most 256 KiB, kept as it came"`
 	UserID        rentroll.UserID `json:"user_id,omitempty" doc:"On whose behalf"`
+	Subject       *string         `json:"subject,omitempty" minLength:"1" maxLength:"255" example:"customer-4711" doc:"On behalf of which end user, for limits of subjects; default user_id"`
 	APIKeyID      rentroll.KeyID  `json:"api_key_id,omitempty" doc:"With which key's limits, for operators; a key's own runs carry its id"`
 	ReserveTokens int64           `json:"reserve_tokens,omitempty" minimum:"0" maximum:"1000000000000" example:"20000" doc:"Tokens to hold until the run ends"`
 	LeaseSeconds  *int64          `json:"lease_seconds,omitempty" minimum:"1" maximum:"86400" example:"900" doc:"How long the run may stay silent before it counts as crashed; default 900"`
@@ -40,7 +41,7 @@ type createRunBody struct {
 func (b *createRunBody) params(bad *fieldErrors) rentroll.CreateRunParams {
 	return rentroll.CreateRunParams{
 		WorkerID: b.WorkerID, Task: b.Task, Input: json.RawMessage(b.Input), UserID: b.UserID, APIKeyID: b.APIKeyID,
-		ReserveTokens: b.ReserveTokens, Lease: bad.lease(b.LeaseSeconds),
+		ReserveTokens: b.ReserveTokens, Lease: bad.lease(b.LeaseSeconds), Subject: bad.word("subject", b.Subject),
 	}
 }
 

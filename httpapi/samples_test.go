@@ -70,7 +70,7 @@ var samples = []sample{
 	{id: "rotateAPIKey", at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", status: 200, alone: true, body: `{"overlap_seconds":3600}`},
 	{id: "verifyAPIKey", at: "POST /v1/api-keys/verify", status: 200, body: `{"secret":"{secret}","permission":"run:create","worker_id":"builder","ip":"192.0.2.7"}`},
 	{id: "createRun", at: "POST /v1/tenants/{tenant}/runs", status: 201, alone: true, body: `{"worker_id":"builder","task":"build","input":{"a":1},
-		"user_id":"{user}","api_key_id":"{own}","reserve_tokens":10,"lease_seconds":60}`},
+		"user_id":"{user}","subject":"ada","api_key_id":"{own}","reserve_tokens":10,"lease_seconds":60}`},
 	{id: "listRuns", at: "GET /v1/tenants/{tenant}/runs", status: 200},
 	{id: "getRun", at: "GET /v1/tenants/{tenant}/runs/{run}", status: 200},
 	{id: "startRun", at: "POST /v1/tenants/{tenant}/runs/{run}/start", status: 200, body: `{}`},
@@ -92,6 +92,10 @@ var samples = []sample{
 	{id: "putWorker", at: "PUT /v1/tenants/{tenant}/workers/painter", status: 200, body: `{"enabled":false}`},
 	{id: "deleteWorker", at: "DELETE /v1/tenants/{tenant}/workers/builder", status: 204, alone: true},
 	{id: "getQuotas", at: "GET /v1/tenants/{tenant}/quotas", status: 200},
+	{id: "putSubject", at: "PUT /v1/tenants/{tenant}/subjects/ada", status: 200, body: `{"limits":{"runs_per_day":5,"concurrent_runs":{"limit":1,"mode":"soft"}},"reason":"trial"}`},
+	{id: "getSubject", at: "GET /v1/tenants/{tenant}/subjects/limited", status: 200},
+	{id: "listSubjects", at: "GET /v1/tenants/{tenant}/subjects", status: 200},
+	{id: "deleteSubject", at: "DELETE /v1/tenants/{tenant}/subjects/limited", status: 204, alone: true},
 	{id: "checkRuns", at: "GET /v1/tenants/{tenant}/quotas/runs", status: 200},
 	{id: "checkTokens", at: "GET /v1/tenants/{tenant}/quotas/tokens", status: 200},
 	{id: "listEvents", at: "GET /v1/tenants/{tenant}/events", status: 200},
@@ -131,6 +135,7 @@ func (w *world) furnish() fixture {
 	w.operator("POST", "/v1/tenants/acme/runs/"+ended+"/cancel", nil).expect(200)
 	_, operator := w.makeOperatorKey("auditor", "read:*")
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":2}}`).expect(201)
+	w.operator("PUT", "/v1/tenants/acme/subjects/limited", `{"limits":{"runs_per_day":9}}`).expect(200)
 	w.operator("PUT", "/v1/tenants/acme/meters/pages", `{"unit":"pages"}`).expect(200)
 	w.operator("PUT", "/v1/meters/seats", `{"aggregation":"max"}`).expect(200)
 	for _, slug := range []string{"spare", "suspended", "terminated", "archived"} {

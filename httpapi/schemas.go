@@ -101,7 +101,7 @@ func limitsSchema(request, override bool) *huma.Schema {
 	}
 	onMeters := *each
 	s.AdditionalProperties = &onMeters
-	s.Description = "By quota. Those on meters are called meter:emails_sent_per_day and meter:emails_sent_per_month, for any meter that adds up"
+	s.Description = "By quota. Those on meters are called meter:emails_sent_per_day and meter:emails_sent_per_month, for any meter that adds up; those that hold for every subject subject:runs_per_day, subject:concurrent_runs and subject:tokens_per_month"
 	return s
 }
 
@@ -172,7 +172,7 @@ func engineSchema(t reflect.Type) *huma.Schema {
 	case reflect.TypeFor[rentroll.ImportStatus]():
 		return enum("", rentroll.ImportImported, rentroll.ImportDuplicate, rentroll.ImportRejected)
 	case reflect.TypeFor[rentroll.Scope]():
-		return enum("", rentroll.ScopeTenant, rentroll.ScopeKey)
+		return enum("", rentroll.ScopeTenant, rentroll.ScopeKey, rentroll.ScopeSubject)
 	case reflect.TypeFor[rentroll.Code]():
 		s := enum[rentroll.Code]("")
 		for _, o := range outcomes {
@@ -186,7 +186,7 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		}
 		return &huma.Schema{
 			Type:    huma.TypeString,
-			Pattern: "^(" + strings.Join(names, "|") + "|" + quota.MeterPrefix + "[a-z][a-z0-9_.]{0,99}_per_(day|month))$",
+			Pattern: "^(" + strings.Join(names, "|") + "|" + quota.SubjectPrefix + "(runs_per_day|concurrent_runs|tokens_per_month)|" + quota.MeterPrefix + "[a-z][a-z0-9_.]{0,99}_per_(day|month))$",
 		}
 	case reflect.TypeFor[quota.Limits]():
 		return limitsSchema(false, true)
@@ -324,6 +324,9 @@ var meanings = map[string]string{
 	"APIKey.last_used_at":         "At most a second behind",
 	"APIKey.total_requests":       "At most a second behind",
 	"KeyWithSecret.secret":        "Shown in this one answer and stored nowhere; null where the answer repeats an earlier one",
+	"Run.subject":                 "On whose behalf, for limits: what was given, else user_id",
+	"SubjectStanding.limits":      "Its own, which beat those for every subject",
+	"SubjectStanding.quotas":      "With the limits in force",
 	"Run.input":                   "As it came",
 	"Run.output":                  "As it came",
 	"Run.replay_token":            "As it came",

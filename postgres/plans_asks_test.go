@@ -71,6 +71,8 @@ var parameters = map[string]struct {
 	"filterRunsOf":      {5000, []any{whose{}, uid(9000), 201, 5000, 0, "", uid(7)}},
 	"lastScanned":       {5001, []any{whose{}, uid(9000), 4999}},
 	"loadPayload":       {1, []any{whose{}, uid(9001)}},
+	"listSubjects":      {202, []any{whose{}, "subject-5", 201}},
+	"openSubjects":      {100_000, []any{whose{}}},
 	"listWorkers":       {9000, []any{whose{}}},
 	"listMeters":        {9000, []any{whose{}}},
 	"listPrices":        {9000, []any{whose{}, 1 << 40}},

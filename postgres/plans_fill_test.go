@@ -53,6 +53,7 @@ var fillings = []filling{
 	{"api_key_uses", 200_000, "tenant_id=single(n); id=uid(n); last_used_at=n; total_requests=n"},
 	{"key_uses", 100_000, "tenant_id=owner(n); family=uid(n); concurrent_runs=0; tokens_reserved=0; tokens_used=0; month_start=0"},
 	{"workers", 10_000, "tenant_id=owner(n); worker_id='worker-' || n; enabled=1"},
+	{"subjects", 100_000, "tenant_id=owner(n); subject='subject-' || n; limits=''; concurrent_runs=0; tokens_reserved=0; runs_used=0; runs_ahead=0; day_start=0; day_end=0; tokens_used=0; tokens_ahead=0; month_start=0; month_end=0; created_at=n"},
 	{"runs", 1_000_000, `tenant_id=owner(n); id=uid(n); worker_id='worker-' || n % 50; api_key_id=uid(n % 20); task='task';
 		status=CASE WHEN n % 97 < 10 THEN 2 ELSE 3 + n % 4 END; reserved_tokens=1000; tokens_so_far=0; attempt=1; is_retry=0;
 		late=0; over_soft_limit=0; cancel_requested=0; lease=60; lease_expires_at=n; created_at=n; payloads=0`},

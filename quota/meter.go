@@ -33,6 +33,8 @@ func (n Name) Meter() (meter string, span Span, ok bool) {
 func (n Name) meter() (meter string, span Span, wrong string) {
 	rest, on := strings.CutPrefix(string(n), MeterPrefix)
 	switch {
+	case strings.HasPrefix(string(n), SubjectPrefix):
+		return "", 0, "is not a quota: a subject has runs_per_day, concurrent_runs and tokens_per_month"
 	case !on:
 		return "", 0, "is not a quota"
 	case strings.HasSuffix(rest, perDay):

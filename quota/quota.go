@@ -69,12 +69,16 @@ var definitions = [...]Definition{
 func Definitions() []Definition { return slices.Clone(definitions[:]) }
 
 // Lookup returns the definition of the quota called name, those on meters
-// included, and whether there is one. Names are case-sensitive.
+// and of subjects included, and whether there is one. Names are case-sensitive.
 func Lookup(name Name) (Definition, bool) {
 	for _, d := range definitions {
 		if d.Name == name {
 			return d, true
 		}
+	}
+	if of, ok := name.OfSubject(); ok {
+		d, _ := Lookup(of)
+		return Definition{name, d.Span, d.Title + " of a subject"}, true
 	}
 	meter, span, ok := name.Meter()
 	if !ok {

@@ -76,6 +76,11 @@ var examples = map[string][]string{
 	"member role":   {"rentroll member role acme usr_01jd7q3gq5f2vvr9b4k1x8ehc2 viewer"},
 	"member remove": {"rentroll member remove acme usr_01jd7q3gq5f2vvr9b4k1x8ehc2"},
 
+	"subject list":   {"rentroll subject list acme", "rentroll subject list acme --all --json"},
+	"subject show":   {"rentroll subject show acme customer-4711"},
+	"subject set":    {"rentroll subject set acme customer-4711 runs_per_day=20 concurrent_runs=2 --reason trial"},
+	"subject delete": {"rentroll subject delete acme customer-4711"},
+
 	"worker list":    {"rentroll worker list acme"},
 	"worker enable":  {"rentroll worker enable acme writer"},
 	"worker disable": {"rentroll worker disable acme writer"},

@@ -29,17 +29,18 @@ type cli struct {
 
 	Doctor doctorCmd `cmd:"" group:"server" help:"Look whether a database is sound: what it counts against its rows."`
 
-	Tenant tenantCmd `cmd:"" group:"nouns" help:"Tenants: their plans, limits and lives."`
-	Plan   planCmd   `cmd:"" group:"nouns" help:"Plans: named sets of limits."`
-	Key    keyCmd    `cmd:"" group:"nouns" help:"API keys of a tenant."`
-	User   userCmd   `cmd:"" group:"nouns" help:"Users of the platform."`
-	Member memberCmd `cmd:"" group:"nouns" help:"Members of a tenant."`
-	Worker workerCmd `cmd:"" group:"nouns" help:"Workers that a tenant has enabled."`
-	Run    runCmd    `cmd:"" group:"nouns" help:"Runs: admission, progress and end."`
-	Usage  usageCmd  `cmd:"" group:"nouns" help:"Usage: record it, add it up."`
-	Event  eventCmd  `cmd:"" group:"nouns" help:"What has happened that somebody should hear of."`
-	Meter  meterCmd  `cmd:"" group:"nouns" help:"Meters: what is counted, and at what price."`
-	Audit  auditCmd  `cmd:"" group:"nouns" help:"Who changed what, and when."`
+	Tenant  tenantCmd  `cmd:"" group:"nouns" help:"Tenants: their plans, limits and lives."`
+	Plan    planCmd    `cmd:"" group:"nouns" help:"Plans: named sets of limits."`
+	Key     keyCmd     `cmd:"" group:"nouns" help:"API keys of a tenant."`
+	User    userCmd    `cmd:"" group:"nouns" help:"Users of the platform."`
+	Member  memberCmd  `cmd:"" group:"nouns" help:"Members of a tenant."`
+	Subject subjectCmd `cmd:"" group:"nouns" help:"End users of a tenant, and their limits."`
+	Worker  workerCmd  `cmd:"" group:"nouns" help:"Workers that a tenant has enabled."`
+	Run     runCmd     `cmd:"" group:"nouns" help:"Runs: admission, progress and end."`
+	Usage   usageCmd   `cmd:"" group:"nouns" help:"Usage: record it, add it up."`
+	Event   eventCmd   `cmd:"" group:"nouns" help:"What has happened that somebody should hear of."`
+	Meter   meterCmd   `cmd:"" group:"nouns" help:"Meters: what is counted, and at what price."`
+	Audit   auditCmd   `cmd:"" group:"nouns" help:"Who changed what, and when."`
 
 	OperatorKey operatorKeyCmd `cmd:"" group:"nouns" help:"Keys of those who run the platform."`
 

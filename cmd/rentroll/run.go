@@ -35,6 +35,7 @@ type runCreate struct {
 	Input          string          `placeholder:"JSON" help:"What to do, for the worker: JSON, @FILE, or - for standard input."`
 	ReserveTokens  int64           `placeholder:"N" help:"Tokens to hold until the run ends."`
 	Lease          time.Duration   `placeholder:"TIME" help:"How long the run may stay silent. Default: 15m."`
+	Subject        string          `placeholder:"TEXT" help:"On behalf of which end user, for limits of subjects. Default: the user."`
 	UserID         rentroll.UserID `name:"user-id" placeholder:"USER" help:"On whose behalf."`
 	APIKeyID       rentroll.KeyID  `name:"api-key-id" placeholder:"KEY" help:"With which key's limits, for operators."`
 	IdempotencyKey string          `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
@@ -47,7 +48,7 @@ func (c *runCreate) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	run, err := s.api.CreateRun(ctx, c.Tenant, client.CreateRunParams{
-		WorkerID: c.Worker, Task: c.Task, Input: input, UserID: c.UserID, APIKeyID: c.APIKeyID,
+		WorkerID: c.Worker, Task: c.Task, Input: input, UserID: c.UserID, Subject: c.Subject, APIKeyID: c.APIKeyID,
 		ReserveTokens: c.ReserveTokens, Lease: c.Lease, IdempotencyKey: c.IdempotencyKey,
 	})
 	return s.print(err, func() error { return s.printRun(run) })
@@ -72,6 +73,7 @@ func (s *session) printRun(r *rentroll.Run) error {
 		{"retry of", id(r.ParentRunID)},
 		{"retried by", id(r.RetriedBy)},
 		{"user", id(r.UserID)},
+		{"subject", plain(r.Subject)},
 		{"key", id(r.APIKeyID)},
 		{"input", string(r.Input)},
 		{"output", string(r.Output)},

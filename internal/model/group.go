@@ -131,6 +131,9 @@ func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (*RunView,
 	if bad != nil {
 		return nil, bad
 	}
+	if s := w.counted(t, r.Subject, now); s != nil {
+		t.subjects[r.Subject] = s
+	}
 	r.Reserved += p.Tokens
 	r.OverSoft = r.OverSoft || soft
 	t.changed(now)
@@ -153,5 +156,10 @@ func (w *World) extend(t *tenant, r *run, n int64, now time.Time) (soft bool, ba
 			return false, bad
 		}
 	}
-	return w.room(t, quota.TokensPerMonth, t.use(quota.TokensPerMonth, now), n, now)
+	overOfSubject, bad := w.roomOf(t, r.Subject, quota.TokensPerMonth, n, now)
+	if bad != nil {
+		return false, bad
+	}
+	soft, bad = w.room(t, quota.TokensPerMonth, t.use(quota.TokensPerMonth, now), n, now)
+	return soft || bad == nil && overOfSubject, bad
 }

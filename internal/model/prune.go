@@ -17,7 +17,7 @@ const (
 const quarter = 15 * time.Minute
 
 // PruneView says how much was forgotten.
-type PruneView struct{ Runs, Marks, Once int64 }
+type PruneView struct{ Runs, Marks, Once, Subjects int64 }
 
 // Prune forgets what is old. What was counted stays counted.
 func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
@@ -33,6 +33,7 @@ func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
 			}
 		}
 		t.runs = slices.DeleteFunc(t.runs, old)
+		v.Subjects += t.forget(now)
 		gone := now.Add(-keep.Usage).Truncate(quarter)
 		for _, e := range t.events {
 			if e.Time.Before(gone) && !e.Time.Before(t.goneUntil) {

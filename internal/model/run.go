@@ -25,6 +25,7 @@ type RunView struct {
 	Worker          string     `json:"worker"`
 	Key             Ref        `json:"key"`
 	User            Ref        `json:"user"`
+	Subject         string     `json:"subject"`
 	Task            string     `json:"task"`
 	Input           string     `json:"input"`
 	Status          string     `json:"status"`
@@ -76,6 +77,7 @@ type CreateRun struct {
 	Input   string
 	Key     Ref
 	User    Ref
+	Subject string `json:",omitempty"`
 	Reserve int64
 	Lease   time.Duration
 	Once    string `json:"-"`
@@ -151,10 +153,14 @@ func (w *World) enter(t *tenant, p CreateRun, soft bool, now time.Time) *run {
 	t.changed(now)
 	t.firstUse(p.Worker, now)
 	r := &run{lease: p.Lease, RunView: RunView{
-		Ref: p.Ref, Tenant: p.Tenant, Worker: p.Worker, Key: p.Key, User: p.User, Task: p.Task, Input: p.Input,
+		Ref: p.Ref, Tenant: p.Tenant, Worker: p.Worker, Key: p.Key, User: p.User, Subject: p.Subject, Task: p.Task, Input: p.Input,
 		Status: Queued, Reserved: p.Reserve, OverSoft: soft, Created: now, Attempt: 1,
 	}}
 	r.renew(now)
+	if s := w.counted(t, p.Subject, now); s != nil {
+		s.entered = append(s.entered, now)
+		t.subjects[p.Subject] = s
+	}
 	t.runs = append(t.runs, r)
 	w.runs[p.Ref] = r
 	return r
@@ -208,7 +214,7 @@ func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (*RunView, *Refusal)
 	}
 	again := CreateRun{
 		Ref: p.Ref, Tenant: p.Tenant, Worker: parent.Worker, Task: parent.Task, Input: parent.Input, Key: p.Key,
-		User: parent.User, Reserve: parent.Reserved, Lease: parent.lease,
+		User: parent.User, Subject: parent.Subject, Reserve: parent.Reserved, Lease: parent.lease,
 	}
 	if p.Key == 0 {
 		again.Key = parent.Key
@@ -258,7 +264,12 @@ func (w *World) admit(t *tenant, p CreateRun, now time.Time) (soft bool, bad *Re
 			return false, bad
 		}
 	}
-	return w.admitTenant(t, p.Worker, p.Reserve, now, t.use)
+	overOfSubject, bad := w.admitSubject(t, p, now)
+	if bad != nil {
+		return false, bad
+	}
+	soft, bad = w.admitTenant(t, p.Worker, p.Reserve, now, t.use)
+	return soft || bad == nil && overOfSubject, bad
 }
 
 // holds is what the open runs of a key's family hold.
@@ -344,6 +355,9 @@ func (t *tenant) abandon(r *run, status string, now time.Time) {
 
 func (t *tenant) bill(r *run, tokens int64, now time.Time) {
 	if tokens > 0 {
+		if s := t.subjects[r.Subject]; s != nil {
+			s.used = append(s.used, spent{now, tokens})
+		}
 		t.used(event{Meter: tokensUsed, Amount: tokens, Time: now, Worker: r.Worker, Key: r.Key}, now)
 	}
 }

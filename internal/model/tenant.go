@@ -63,6 +63,7 @@ type tenant struct {
 	day, month quota.Period
 
 	runs       []*run
+	subjects   map[string]*subject
 	increments []time.Time // runs counted by IncrementUsage
 	events     []event
 	spent      []spending
@@ -146,7 +147,7 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 		created: now, updated: now, since: now, last: now,
 		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{},
 		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, costs: map[time.Time]int64{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
-		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{}, moved: map[string]bool{},
+		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{}, moved: map[string]bool{}, subjects: map[string]*subject{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")
@@ -189,7 +190,8 @@ func (t *tenant) view(w *World, now time.Time) *TenantView {
 	}
 	for _, limits := range []quota.Limits{w.plans[t.plan].Limits, t.Overrides} {
 		for name := range limits {
-			if _, _, ok := name.Meter(); !ok {
+			_, onSubjects := name.OfSubject()
+			if _, _, ok := name.Meter(); !ok && !onSubjects {
 				continue
 			}
 			if l := w.limit(t, name, t.clock(now)); !l.Unlimited {

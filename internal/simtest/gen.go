@@ -250,6 +250,7 @@ func (g *generator) limits(overrides bool) quota.Limits {
 		out[d.Name] = l
 	}
 	g.onMeters(out, overrides)
+	g.onSubjects(out, overrides)
 	return out
 }
 

@@ -21,6 +21,7 @@ func (g *generator) operation() op {
 		{20, g.usage},
 		{4, g.increment},
 		{12, g.consumption},
+		{4, g.subject},
 		{4, g.sums},
 		{2, g.series},
 		{2, g.meter},
@@ -108,7 +109,7 @@ func (g *generator) admission() op {
 // aNewRun describes a run to be admitted.
 func (g *generator) aNewRun(id, by model.Ref) model.CreateRun {
 	p := model.CreateRun{
-		Tenant: id, Worker: g.worker(), Task: pick(g, []string{"build", "ship", "test"}), Reserve: g.tokens(), Lease: g.lease(),
+		Tenant: id, Worker: g.worker(), Task: pick(g, []string{"build", "ship", "test"}), Reserve: g.tokens(), Lease: g.lease(), Subject: g.who(),
 		Once: g.once(),
 	}
 	if g.chance(20) {

@@ -18,7 +18,7 @@ func prune() op {
 		func(ctx context.Context, _ *side, e *rentroll.Engine, _ model.Ref) (any, error) {
 			pruned, err := e.Prune(ctx)
 			return model.PruneView{
-				Runs: pruned[rentroll.PruneRuns], Marks: pruned[rentroll.PruneMarks], Once: pruned[rentroll.PruneOnce],
+				Runs: pruned[rentroll.PruneRuns], Marks: pruned[rentroll.PruneMarks], Once: pruned[rentroll.PruneOnce], Subjects: pruned[rentroll.PruneSubjects],
 			}, err
 		},
 	}

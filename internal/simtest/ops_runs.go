@@ -31,7 +31,7 @@ func createRun(by model.Ref, p model.CreateRun) op {
 
 func (s *side) createRun(p model.CreateRun) rentroll.CreateRunParams {
 	return rentroll.CreateRunParams{
-		TenantID: s.tenant(p.Tenant), WorkerID: p.Worker, Task: p.Task, Input: payload(p.Input), UserID: s.user(p.User),
+		TenantID: s.tenant(p.Tenant), WorkerID: p.Worker, Task: p.Task, Input: payload(p.Input), UserID: s.user(p.User), Subject: p.Subject,
 		APIKeyID: s.key(p.Key), ReserveTokens: p.Reserve, Lease: p.Lease, IdempotencyKey: p.Once,
 	}
 }

@@ -53,6 +53,7 @@ func (f facts) ofModel(w *model.World, now time.Time, id model.Ref, p cuts) {
 	f[of("active keys")] = w.ListKeys(id, now, false)
 	f[of("members")] = w.ListMembers(id)
 	f[of("workers")] = w.ListWorkers(id)
+	f[of("subjects")] = w.ListSubjects(now, id)
 	f[of("audit")] = w.Audit(id)
 	f[of("statements")] = w.Statements(now, id)
 	f[of("meters")], _ = w.ListMeters(model.Program, now, id)
@@ -209,6 +210,9 @@ func (s *side) ofTenant(ctx context.Context, f facts, id rentroll.TenantID, p cu
 		workerViews = append(workerViews, workerView(w))
 	}
 	f[of("workers")] = workerViews
+	if f[of("subjects")], err = s.subjects(ctx, id, p.Page); err != nil {
+		return err
+	}
 	if f[of("audit")], err = s.actions(ctx, id, p.Page); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (s *side) keyView(k *rentroll.APIKey) *model.KeyView {
 
 func (s *side) runView(r *rentroll.Run) *model.RunView {
 	return &model.RunView{
-		Ref: s.ref(r.ID), Tenant: s.ref(r.TenantID), Worker: r.WorkerID, Key: s.ref(r.APIKeyID), User: s.ref(r.UserID),
+		Ref: s.ref(r.ID), Tenant: s.ref(r.TenantID), Worker: r.WorkerID, Key: s.ref(r.APIKeyID), User: s.ref(r.UserID), Subject: string(r.Subject),
 		Task: r.Task, Input: string(r.Input), Status: string(r.Status), Success: r.Success, Error: string(r.Error),
 		Output: string(r.Output), Tokens: r.TotalTokens, Reserved: r.ReservedTokens, SoFar: r.TokensSoFar,
 		Latency: r.TotalLatencyMS, CostMicros: r.CostMicros, CostCents: r.CostCents, Late: r.Late, OverSoft: r.OverSoftLimit,

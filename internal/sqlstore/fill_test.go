@@ -194,7 +194,7 @@ func TestFill(t *testing.T) {
 	t.Parallel()
 	for _, row := range []any{
 		&rentroll.Account{}, &rentroll.Profile{}, &rentroll.Plan{}, &rentroll.DirectoryEntry{}, &rentroll.User{}, &rentroll.Member{},
-		&rentroll.APIKey{}, &rentroll.KeyUse{}, &rentroll.OperatorKey{}, &rentroll.Run{}, &rentroll.Payload{}, &rentroll.Worker{},
+		&rentroll.APIKey{}, &rentroll.KeyUse{}, &rentroll.Subject{}, &rentroll.OperatorKey{}, &rentroll.Run{}, &rentroll.Payload{}, &rentroll.Worker{},
 		&rentroll.Meter{}, &rentroll.UsageEvent{}, &rentroll.UsageMark{}, &rentroll.OnceRecord{}, &rentroll.AuditRow{}, &rentroll.Denial{},
 		&rentroll.AuditCheckpoint{}, &rentroll.Chore{},
 	} {

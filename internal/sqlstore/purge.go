@@ -27,6 +27,7 @@ var purged = []*purge{
 	newPurge("workers", "worker_id"),
 	newPurge("idempotency", "operation", "key"),
 	newPurge("key_uses", "family"),
+	newPurge("subjects", "subject"),
 	newPurge("api_key_uses", "id"),
 	newPurge("denials", "id"),
 	newPurge("denial_counts", "minute", "code", "quota"),

@@ -149,6 +149,13 @@ func TestWorkers(t *testing.T) {
 		}).test(t)
 }
 
+func TestSubjects(t *testing.T) {
+	inRowset(func(b *rentroll.Batch) *rentroll.Rowset[rentroll.SubjectRef, rentroll.Subject] { return &b.Subjects },
+		func(r *rentroll.Subject) rentroll.SubjectRef {
+			return rentroll.SubjectRef{TenantID: r.TenantID, Subject: r.Subject}
+		}).test(t)
+}
+
 func TestMeters(t *testing.T) {
 	inRowset(func(b *rentroll.Batch) *rentroll.Rowset[rentroll.MeterRef, rentroll.Meter] { return &b.Meters },
 		func(r *rentroll.Meter) rentroll.MeterRef {

@@ -29,7 +29,7 @@ var runs = prepare(table[rentroll.RunRef, rentroll.Run]{
 	columns: columns(`tenant_id:id id:id worker_id:text api_key_id:id user_id:id task:text status success error:text
 		total_tokens reserved_tokens tokens_so_far total_latency_ms stages_completed recoveries policy_violations
 		cost_micros parent_run_id:id attempt is_retry late over_soft_limit cancel_requested lease lease_expires_at
-		created_at started_at completed_at family:id payloads fingerprint:bytes retried_by:id`),
+		created_at started_at completed_at family:id payloads fingerprint:bytes retried_by:id subject:text`),
 	keys: 2,
 	bindKey: func(a Args, k rentroll.RunRef) {
 		a.ID(k.TenantID)
@@ -72,6 +72,7 @@ func bindRun(a Args, r *rentroll.Run) {
 	a.Int(int64(r.Payloads))
 	bindNullHash(a, r.Fingerprint)
 	bindNullID(a, r.RetriedBy)
+	bindNullText(a, r.Subject)
 }
 
 func scanRun(row Row) (rentroll.RunRef, *rentroll.Run, error) {
@@ -111,6 +112,7 @@ func scanRun(row Row) (rentroll.RunRef, *rentroll.Run, error) {
 	r.Payloads = rentroll.PayloadKind(row.Int())
 	r.Fingerprint = scanHash(row)
 	r.RetriedBy = row.ID()
+	r.Subject = rentroll.NullString(row.Text())
 	return ref, r, nil
 }
 

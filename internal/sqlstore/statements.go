@@ -24,7 +24,7 @@ func Statements() map[string]*Stmt {
 		"groupEvents": groupEvents, "groupEventsByWorker": groupEventsByWorker, "groupEventsByKey": groupEventsByKey,
 		"groupEventsByKept": groupEventsByKept, "listPeaks": listPeaks, "listUsage": listUsage,
 		"sumHeld": sumHeld, "countWorkers": countWorkers, "countOwners": countOwners, "countKeys": countKeys,
-		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses,
+		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses, "listSubjects": listSubjects, "openSubjects": openSubjects,
 		"nextRollup": nextRollup, "nextEvent": nextEvent, "sumBuckets": sumBuckets,
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"sumKept": sumKept, "nextDimension": nextDimension, "sumRecorded": sumRecorded, "sumCosts": sumCosts,
@@ -40,7 +40,7 @@ func Statements() map[string]*Stmt {
 	maps.Copy(all, purgeStatements())
 	for name, t := range map[string]interface{ statements() map[string]*Stmt }{
 		"accounts": accounts, "profiles": profiles, "plans": plans, "directory": directory, "users": users,
-		"members": members, "keys": keys, "keyUses": keyUses, "operatorKeys": operatorKeys, "runs": runs,
+		"members": members, "keys": keys, "keyUses": keyUses, "subjects": subjects, "operatorKeys": operatorKeys, "runs": runs,
 		"payloads": payloads, "workers": workers, "meters": meters, "prices": prices, "values": values, "usage": usage, "marks": marks, "periods": periods,
 		"once": once, "audit": audit, "denials": denials, "events": events, "sessions": sessions,
 		"checkpoints": checkpoints, "chores": chores,

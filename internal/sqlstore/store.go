@@ -158,6 +158,8 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = sessions.load(&b.Sessions, requests)
 	requests = askSessions(b, requests)
 	requests = askMeterSums(b, requests)
+	requests = subjects.load(&b.Subjects, requests)
+	requests = askSubjects(b, requests)
 	return askOperatorKeys(b, requests)
 }
 
@@ -239,6 +241,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = members.save(&b.Members, requests)
 	requests = keys.save(&b.Keys, requests)
 	requests = keyUses.save(&b.KeyUses, requests)
+	requests = subjects.save(&b.Subjects, requests)
 	requests = workers.save(&b.Workers, requests)
 	requests = runs.save(&b.Runs, requests)
 	requests = payloads.add(b.Payloads, requests)

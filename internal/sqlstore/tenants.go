@@ -14,7 +14,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 	columns: columns(`tenant_id:id status:text since plan:text overrides:text timezone:text anchor_day
 		day_start day_end runs_today month_start month_end tokens_used tokens_ahead
 		concurrent_runs tokens_reserved workers api_keys owners
-		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes spend_used marks:bytes`),
+		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes spend_used marks:bytes subjects`),
 	keys:    1,
 	bindKey: func(a Args, id rentroll.TenantID) { a.ID(id) },
 	bind: func(a Args, r *rentroll.Account) {
@@ -50,6 +50,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 		bindNullHash(a, r.AuditHash)
 		a.Int(r.SpendUsed)
 		bindMarks(a, r.Marks)
+		a.Int(r.Subjects)
 	},
 	scan: scanAccount,
 })
@@ -81,6 +82,7 @@ func scanAccount(row Row) (rentroll.TenantID, *rentroll.Account, error) {
 	r.AuditHash = scanAuditHash(row)
 	r.SpendUsed = row.Int()
 	r.Marks = scanMarks(row)
+	r.Subjects = row.Int()
 	return r.TenantID, r, err
 }
 
