@@ -369,10 +369,14 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	case in.Unit != "":
 		unit = in.Unit
 	}
+	if !l.bears(c.tenant, in.Meter, in.Amount, now) {
+		return reject(CodeValidationFailed, FieldError{"amount", tooHeavy})
+	}
 	l.touch(a, now)
 	if !meter.HasEvents {
 		l.fix(c.tenant, meter, unit)
 	}
+	l.weigh(c.tenant, in.Meter, in.Amount, now)
 	l.tell(c.tenant, in.Meter, in.kept, at)
 	ev := &UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: in.Meter, Amount: in.Amount, Unit: unit,
@@ -443,6 +447,9 @@ type incrementUsage struct {
 }
 
 func (c *incrementUsage) wants(b *Batch) {
+	if c.tokens >= heavyAmount {
+		b.Meters.Want(MeterRef{c.tenant, MeterTokensUsed})
+	}
 	if !c.by.APIKeyID.IsZero() {
 		b.Keys.Want(KeyRef{c.tenant, c.by.APIKeyID})
 	}
@@ -456,6 +463,9 @@ func (c *incrementUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
+	if !l.bears(c.tenant, MeterTokensUsed, c.tokens, now) {
+		return problems{{"tokens", tooHeavy}}.err()
+	}
 	var use *KeyUse
 	if !c.by.APIKeyID.IsZero() {
 		if use, err = l.useOfKey(KeyRef{c.tenant, c.by.APIKeyID}); err != nil {
@@ -463,6 +473,7 @@ func (c *incrementUsage) decide(l *ledger) error {
 		}
 	}
 	l.touch(a, now)
+	l.weigh(c.tenant, MeterTokensUsed, c.tokens, now)
 	a.RunsToday++
 	ev := UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: MeterWorkerRuns, Amount: 1, Unit: defaultUnit,

@@ -42,6 +42,7 @@ func engineTests() []test {
 		{"MembersActAsTheyAre", engineMembersAct},
 		{"Purges", enginePurges},
 		{"CorrectsUsage", engineCorrects},
+		{"RefusesWhatNoBucketHolds", engineHeavy},
 	}
 }
 

@@ -21,6 +21,7 @@ func fullMeter(s *scene) *rentroll.Meter {
 	return &rentroll.Meter{
 		TenantID: newID[rentroll.TenantID](s), Name: "storage.gb_hours", Unit: "GB·h", Aggregation: rentroll.AggregateMax, Fixed: true,
 		DisplayName: "Storage é", PriceMicros: new(int64(1 << 40)), PricePer: 1000, Dimensions: []string{"model", "region"},
+		Heavy: 2e18, HeavyMonth: after(9),
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 	name:    "meters",
-	columns: columns("tenant_id:id name:text unit:text aggregation:text fixed display_name:text price_micros price_per dimensions:text"),
+	columns: columns("tenant_id:id name:text unit:text aggregation:text fixed display_name:text price_micros price_per dimensions:text heavy heavy_month"),
 	keys:    2,
 	bindKey: func(a Args, k rentroll.MeterRef) {
 		a.ID(k.TenantID)
@@ -25,6 +25,8 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 		bindNullInt(a, r.PriceMicros)
 		a.Int(r.PricePer)
 		bindNullList(a, r.Dimensions)
+		a.Int(r.Heavy)
+		bindTime(a, r.HeavyMonth)
 	},
 	scan: func(row Row) (rentroll.MeterRef, *rentroll.Meter, error) {
 		r := &rentroll.Meter{
@@ -32,6 +34,7 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 			DisplayName: rentroll.NullString(row.Text()), PriceMicros: scanNullInt(row), PricePer: row.Int(),
 		}
 		err := scanValue(row, &r.Dimensions)
+		r.Heavy, r.HeavyMonth = row.Int(), scanTime(row)
 		return rentroll.MeterRef{TenantID: r.TenantID, Name: r.Name}, r, err
 	},
 })
