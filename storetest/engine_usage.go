@@ -77,7 +77,9 @@ func engineHeavy(s *scene) {
 	}
 	receipt, err := h.RecordUsageBatch(h.Context(), rentroll.RecordUsageBatchParams{TenantID: tenant, Events: []rentroll.UsageParams{
 		one("bytes", amount, "a"), one("bytes", amount, "b"), one("bytes", 2_000_000, "c"), one("bytes", 1_000_000, "d"), one("bytes", 999_999, "e"),
-		one("others", amount, "f"), {Meter: "bytes", Amount: -amount, EventID: "g", Corrects: "a"}, one("bytes", amount, "h"),
+		one("others", amount, "f"),
+		{Meter: "bytes", Amount: -amount, EventID: "g", Corrects: "a"},
+		one("bytes", amount, "h"),
 	}})
 	h.must(err)
 	var got []string
