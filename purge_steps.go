@@ -155,6 +155,9 @@ func (c *core) tryPurgeRows(ctx context.Context, tenant TenantID) (p *Purging, m
 		return nil, false, notFound("tenant")
 	}
 	p = chore.purging()
+	if p.EndedAt != nil && c.opts.Now().Before(p.EndedAt.Add(purgeLinger)) {
+		return p, false, nil // another step ended it meanwhile: what tells others so has to stay for a while
+	}
 	removed, more, err := tx.Purge(ctx, tenant, purgeRows)
 	if err != nil || removed == 0 {
 		return p, more, err

@@ -220,6 +220,9 @@ type Meterer interface {
 	GroupPeaks(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 	GroupUsage(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 
+	// ListUsage lists single events, by time and id.
+	ListUsage(ctx context.Context, f UsageFilter) ([]*UsageEvent, error)
+
 	// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
 	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
 }
@@ -242,6 +245,15 @@ type MeterSum struct {
 	Meter string
 	RollupSum
 	Peak int64 // the largest amount, where that was asked for
+}
+
+// UsageFilter lists the events of a tenant whose time is in [From, To), or of those at From only the ones with a greater id
+// than After.
+type UsageFilter struct {
+	TenantID TenantID
+	From, To time.Time
+	After    UsageID // zero for all of From
+	Limit    int
 }
 
 // GroupFilter asks for the sums of one meter over ranges of time, by the values of a dimension.

@@ -29,6 +29,16 @@ func newStage(f *fixture, tenants int) (*stage, error) {
 	return &stage{folder: folder, fixture: f, tenants: f.tenants[:tenants]}, nil
 }
 
+// onStage works on a stage, which is removed afterwards.
+func onStage(f *fixture, tenants int, do func(*stage) error) (err error) {
+	st, err := newStage(f, tenants)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	return do(st)
+}
+
 // close closes all databases and removes them.
 func (s *stage) close() error {
 	var err error

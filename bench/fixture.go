@@ -29,7 +29,7 @@ const (
 	worker          = "business-builder"
 	task            = "Draft the quarterly report for the board and send it for review"
 
-	fixtureVersion = "3" // change it with anything that this file puts into a database
+	fixtureVersion = "4" // change it with anything that this file puts into a database
 )
 
 // fixture is a database that was prepared once, with what a caller needs to know of it.
@@ -183,7 +183,9 @@ func (f *fixture) tenant(ctx context.Context, engine *rentroll.Engine, n int) er
 		return fmt.Errorf("fixture: %w", err)
 	}
 	f.tenants[n] = t.ID
-	if f.secrets[n], _, err = engine.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{TenantID: t.ID, Name: "bench"}); err != nil {
+	if f.secrets[n], _, err = engine.CreateAPIKey(ctx, rentroll.CreateAPIKeyParams{
+		TenantID: t.ID, Name: "bench", Permissions: []string{"run:*", "read:*", string(rentroll.PermUsageWrite)},
+	}); err != nil {
 		return fmt.Errorf("fixture: %w", err)
 	}
 	run, err := engine.CreateRun(ctx, rentroll.CreateRunParams{TenantID: t.ID, WorkerID: worker, Task: task})

@@ -29,7 +29,8 @@ import (
 type settings struct {
 	rounds   int
 	slice    time.Duration
-	only     *regexp.Regexp
+	scale    float64
+	only     *regexp.Regexp // nil: all but the long ones
 	readme   string
 	profiles string
 }
@@ -48,18 +49,22 @@ func run(ctx context.Context) error {
 	var s settings
 	flag.IntVar(&s.rounds, "rounds", 5, "how often the arms of a comparison take turns")
 	flag.DurationVar(&s.slice, "slice", 700*time.Millisecond, "how long an arm's turn is")
-	only := flag.String("only", ".", "the sections to run, a regular expression: "+strings.Join(sectionNames(), " "))
+	flag.Float64Var(&s.scale, "scale", 1, "the part of the millions of events in the sections of usage that read and load them; less is quicker, and proves less")
+	only := flag.String("only", "", "the sections to run, a regular expression; empty for all but the long ones ("+strings.Join(long, " ")+"): "+
+		strings.Join(sectionNames(), " "))
 	flag.StringVar(&s.readme, "readme", "", "the file whose table is replaced, as in bench/README.md; empty for none")
 	flag.StringVar(&s.profiles, "profiles", "", "a folder for CPU profiles of the grouped arm; empty for none. Slows nothing down that is compared")
 	child := flag.Bool("child-memory", false, "internal: put one engine under every load and print the peak of its memory")
 	pgChild := flag.String("child-memory-postgres", "", "internal: the same on this PostgreSQL database")
 	flag.Parse()
-	if s.rounds < 1 || s.slice <= 0 {
-		return errors.New("-rounds and -slice must be positive")
+	if s.rounds < 1 || s.slice <= 0 || s.scale <= 0 {
+		return errors.New("-rounds, -slice and -scale must be positive")
 	}
-	var err error
-	if s.only, err = regexp.Compile(*only); err != nil {
-		return fmt.Errorf("-only: %w", err)
+	if *only != "" {
+		var err error
+		if s.only, err = regexp.Compile(*only); err != nil {
+			return fmt.Errorf("-only: %w", err)
+		}
 	}
 	if *pgChild != "" {
 		return pgMemoryChild(ctx, *pgChild, os.Stdout)
@@ -68,6 +73,19 @@ func run(ctx context.Context) error {
 		return memoryChild(ctx, os.Stdout)
 	}
 	return report(ctx, s)
+}
+
+// wants reports whether a section is to run.
+func (s settings) wants(name string) bool {
+	if s.only == nil {
+		return !slices.Contains(long, name)
+	}
+	return s.only.MatchString(name)
+}
+
+// scaled is how many events stand for so many.
+func (s settings) scaled(events int) int {
+	return max(int(float64(events)*s.scale)/10_000, 1) * 10_000
 }
 
 // report runs the sections, prints each line when it is there, and writes the table.
@@ -83,7 +101,7 @@ func report(ctx context.Context, s settings) error {
 	t := &table{}
 	fmt.Printf("machine: %s\ndisk: %s\n%s\n", machine(), disk, t.header())
 	for _, sec := range slices.Concat(sections, pgSections) {
-		if !s.only.MatchString(sec.name) {
+		if !s.wants(sec.name) {
 			continue
 		}
 		err := sec.run(ctx, s, func(l line) {

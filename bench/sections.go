@@ -39,6 +39,10 @@ var sections = []section{
 	{"usage", func(ctx context.Context, s settings, emit func(line)) error {
 		return writes(ctx, s, emit, "RecordUsage", recordUsage, 0)
 	}},
+	{"usage-single", usageSingle},
+	{"usage-beside", usageBeside},
+	{"usage-reads", usageReads},
+	{"usage-load", usageLoad},
 	{"verify", verify},
 	{"keys", verifyKeys},
 	{"keys-forward", forwardAuth},
@@ -50,6 +54,9 @@ var sections = []section{
 	{"flood", flood},
 	{"memory", memory},
 }
+
+// long are the sections that take many minutes and gigabytes: they run only where -only asks for them.
+var long = []string{"usage-reads", "usage-load", "pg-usage-reads", "pg-usage-load"}
 
 func sectionNames() []string {
 	var names []string

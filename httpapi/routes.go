@@ -3,6 +3,8 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/rentroll/rentroll"
 )
 
@@ -217,6 +219,11 @@ func (s *server) runRoutes() {
 		codes: codes{rentroll.CodeUnitMismatch, rentroll.CodeEventTooOld, rentroll.CodeEventIDConflict},
 	}, recordUsage)
 	add(s, route{
+		at: "POST /v1/tenants/{tenant}/consume", id: "consume", does: "Use something up, within its quotas", more: aboutConsume,
+		needs: rentroll.PermUsageWrite, body: needsBody,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeUnitMismatch, rentroll.CodeEventIDConflict},
+	}, consume)
+	add(s, route{
 		at: "GET /v1/tenants/{tenant}/usage", id: "getUsage", does: "Add up usage per meter", more: aboutSummary,
 		needs: rentroll.PermUsageRead,
 	}, getUsage)
@@ -243,6 +250,7 @@ func (s *server) meteringRoutes() {
 		at: "GET /v1/tenants/{tenant}/usage/series", id: "getUsageSeries", does: "Add up a meter over time", more: aboutSeries,
 		needs: rentroll.PermUsageRead,
 	}, getUsageSeries)
+	s.exportRoute()
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/meters", id: "listMeters", does: "List a tenant's meters, by name", needs: rentroll.PermUsageRead,
 	}, listMeters)
@@ -261,6 +269,7 @@ func (s *server) meteringRoutes() {
 		at: "GET /v1/tenants/{tenant}/statements/{period}", id: "getStatement", does: "Read the statement of a period", more: aboutStatements,
 		needs: rentroll.PermUsageRead, tagged: true,
 	}, getStatement)
+	operationAt(s.api.OpenAPI(), route{at: "GET /v1/tenants/{tenant}/statements/{period}"}).Responses["200"].Content[csvType] = &huma.MediaType{Schema: csvSchema(statementColumns)}
 	add(s, route{
 		at: "GET /v1/meters", id: "listPlatformMeters", does: "List the meters that are defined for all tenants, by name",
 		needs: rentroll.PermPlanRead, platform: true,

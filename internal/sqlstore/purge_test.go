@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -100,6 +101,28 @@ func openFile(t *testing.T, options *rentroll.Options) (*rentroll.Engine, *sql.D
 	return e, db
 }
 
+// purgeTogether lets several ask for a purge at once.
+func purgeTogether(t *testing.T, e *rentroll.Engine, tenant rentroll.TenantID) *rentroll.Purging {
+	t.Helper()
+	var askers sync.WaitGroup
+	answers := make(chan *rentroll.Purging, 4)
+	for range cap(answers) { // whose steps meet each other's, and the sweep's
+		askers.Go(func() {
+			p, err := e.Purge(t.Context(), tenant)
+			if err == nil {
+				answers <- p
+			} else if rentroll.CodeOf(err) != rentroll.CodeNotFound {
+				t.Error(err)
+			}
+		})
+	}
+	askers.Wait()
+	if len(answers) == 0 {
+		t.Fatal("nobody was told of the purge")
+	}
+	return <-answers
+}
+
 // TestPurgeRemovesEveryRow fills every table of the schema with rows of two tenants, purges one, and finds nothing left of
 // it, and everything of the other.
 func TestPurgeRemovesEveryRow(t *testing.T) {
@@ -155,9 +178,9 @@ func TestPurgeRemovesEveryRow(t *testing.T) {
 	if _, err := e.Archive(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	purging, err := e.Purge(t.Context(), ids["goes"])
-	if err != nil || purging.EndedAt == nil || purging.Slug != "goes" {
-		t.Fatalf("%+v, %v", purging, err)
+	purging := purgeTogether(t, e, ids["goes"])
+	if purging.EndedAt == nil || purging.Slug != "goes" {
+		t.Fatalf("%+v", purging)
 	}
 	if n := count("invalidations", ids["goes"]); n != 1 {
 		t.Errorf("other servers can't learn that the tenant is gone: %d invalidations", n)
