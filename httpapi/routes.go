@@ -218,6 +218,11 @@ func (s *server) runRoutes() {
 		codes: codes{rentroll.CodeUnitMismatch, rentroll.CodeEventTooOld, rentroll.CodeEventIDConflict},
 	}, recordUsage)
 	add(s, route{
+		at: "POST /v1/tenants/{tenant}/consume", id: "consume", does: "Use something up, within its quotas", more: aboutConsume,
+		needs: rentroll.PermUsageWrite, body: needsBody,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeUnitMismatch, rentroll.CodeEventIDConflict},
+	}, consume)
+	add(s, route{
 		at: "GET /v1/tenants/{tenant}/usage", id: "getUsage", does: "Add up usage per meter", more: aboutSummary,
 		needs: rentroll.PermUsageRead,
 	}, getUsage)

@@ -82,6 +82,8 @@ var samples = []sample{
 	{id: "retryRun", at: "POST /v1/tenants/{tenant}/runs/{ended}/retry", status: 201, alone: true, body: `{"reserve_tokens":3,"lease_seconds":60}`},
 	{id: "recordUsage", at: "POST /v1/tenants/{tenant}/usage", status: 200, alone: true, body: `{"meter":"documents","amount":3,"unit":"pages",
 		"time":"2026-11-23T09:00:00Z","worker_id":"builder","api_key_id":"{own}","run_id":"{run}","event_id":"e1","metadata":{"k":"v"}}`},
+	{id: "consume", at: "POST /v1/tenants/{tenant}/consume", status: 200, alone: true, body: `{"meter":"emails_sent","amount":3,"unit":"emails",
+		"worker_id":"builder","api_key_id":"{own}","event_id":"c1","metadata":{"k":"v"}}`},
 	{id: "recordCloudEvents", at: "POST /v1/events", status: 200, alone: true, media: cloudEventType, body: `{"specversion":"1.0","id":"4711","source":"/scanner",
 		"type":"documents","subject":"acme","time":"2026-11-23T09:00:00Z","datacontenttype":"application/json","dataschema":"https://acme.example/scans",
 		"data":{"amount":3,"unit":"pages","k":"v"}}`},

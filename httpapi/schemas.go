@@ -99,6 +99,9 @@ func limitsSchema(request, override bool) *huma.Schema {
 		property := *each
 		s.Properties[string(d.Name)] = &property
 	}
+	onMeters := *each
+	s.AdditionalProperties = &onMeters
+	s.Description = "By quota. Those on meters are called meter:emails_sent_per_day and meter:emails_sent_per_month, for any meter that adds up"
 	return s
 }
 
@@ -177,11 +180,14 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		}
 		return s
 	case reflect.TypeFor[quota.Name]():
-		s := enum[quota.Name]("")
+		var names []string
 		for _, d := range quota.Definitions() {
-			s.Enum = append(s.Enum, string(d.Name))
+			names = append(names, string(d.Name))
 		}
-		return s
+		return &huma.Schema{
+			Type:    huma.TypeString,
+			Pattern: "^(" + strings.Join(names, "|") + "|" + quota.MeterPrefix + "[a-z][a-z0-9_.]{0,99}_per_(day|month))$",
+		}
 	case reflect.TypeFor[quota.Limits]():
 		return limitsSchema(false, true)
 	default:
@@ -344,6 +350,10 @@ var meanings = map[string]string{
 	"ImportResult.errors":         "Which of its fields are wrong",
 	"UsageResult.code":            "Why the event was rejected",
 	"UsageResult.errors":          "Which of its fields are wrong",
+	"Consumption.allowed":         "Always true: a denial is an error",
+	"Consumption.over_soft_limit": "It goes beyond a soft limit",
+	"Consumption.items":           "recorded or duplicate, in the order in which they were asked for",
+	"Consumption.quotas":          "How the quotas on these meters stand afterwards; where the answer repeats an earlier one, now",
 	"UsageSummary.total_records":  "Events in the range",
 	"MeterTotal.total":            "By the meter's aggregation",
 	"MeterTotal.count":            "Events",
