@@ -27,6 +27,9 @@ PICTURES ?=
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)-$(shell $(GO) env GOVERSION)
 
+# The packages whose tests take longest, to be begun first; the rest fills the gaps.
+SLOW_PACKAGES := ./postgres ./internal/simtest ./cmd/rentroll ./internal/chaos ./internal/sqlstore ./sqlite
+
 # Everything but the benchmarks, which the race detector only makes slow.
 RACE_PACKAGES = $$($(GO) list ./... | grep -v '/bench\(/\|$$\)')
 
@@ -50,13 +53,13 @@ cluster: ## Start two servers on one PostgreSQL behind nginx, from locally insta
 .PHONY: test
 test: ## The everyday tests, about five minutes on two cores, without cgo
 	@.ci/postgres
-	CGO_ENABLED=0 $(GO) test -p 3 $(TESTFLAGS) ./... # many of them wait for other programs
+	CGO_ENABLED=0 $(GO) test -p 3 -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) ./... # many of them wait for other programs
 
 .PHONY: race
 race: ## The tests under the race detector (needs a C compiler)
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || { echo "make race: the race detector needs a C compiler, and '$$cc' is not one; install gcc or set CC" >&2; exit 1; }
 	@.ci/postgres
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) $(RACE_PACKAGES)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) $(RACE_PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target of the tree for FUZZTIME

@@ -40,6 +40,7 @@ type Meter struct {
 	PriceMicros *int64 // for PricePer units; nil is not set
 	PricePer    int64  // 0 where there is no price
 	Dimensions  []string
+	Use         MeterUse // for quotas on it
 
 	Heavy      int64     // the large amounts recorded in HeavyMonth; bounds what can be recorded, and is of no use else
 	HeavyMonth time.Time // a month of UTC; zero for none
@@ -119,9 +120,9 @@ func definition(tenant TenantID, name string, own, platform *Meter) *MeterDefini
 	return d
 }
 
-// meter returns the definition of a meter in a tenant, both of whose rows have been loaded.
-func (l *ledger) meter(tenant TenantID, name string) *MeterDefinition {
-	return definition(tenant, name, l.Meters.Get(MeterRef{tenant, name}), l.Meters.Get(MeterRef{PlatformID, name}))
+// definition returns the definition of a meter in a tenant, both of whose rows have been loaded.
+func (b *Batch) definition(tenant TenantID, name string) *MeterDefinition {
+	return definition(tenant, name, b.Meters.Get(MeterRef{tenant, name}), b.Meters.Get(MeterRef{PlatformID, name}))
 }
 
 // wantMeter names the rows of a meter's definition.
@@ -309,6 +310,7 @@ func (c *putMeter) next(was *Meter) (*Meter, error) {
 	}
 	if was != nil && was.Fixed {
 		m.Fixed, fixed = true, true
+		m.Use = was.Use
 		unit, aggregation = was.Unit, was.Aggregation
 	}
 	if builtin, is := builtinUnit(c.p.Meter); is {

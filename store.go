@@ -40,6 +40,10 @@ type Store interface {
 	// what old transactions have left, Announce removes what nobody needs any more.
 	Announce(ctx context.Context, server Server, silence time.Duration) (Cluster, error)
 
+	// Describe says what the store is, and which servers were announced within silence, by the store's clock. Its Servers
+	// are in no particular order.
+	Describe(ctx context.Context, silence time.Duration) (StoreDescription, error)
+
 	// Withdraw forgets a server that stops.
 	Withdraw(ctx context.Context, id ServerID) error
 
@@ -85,6 +89,13 @@ type Server struct {
 	ID        ServerID
 	Name      string // for people
 	StartedAt time.Time
+}
+
+// StoreDescription is what a store tells of itself.
+type StoreDescription struct {
+	Version string   // of the database, for people
+	Bytes   int64    // that it holds on disk, its log aside; 0 where that is not known
+	Servers []Server // that live
 }
 
 // Cluster is what a store knows of the servers that share it.
@@ -209,6 +220,9 @@ type Meterer interface {
 	GroupPeaks(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 	GroupUsage(ctx context.Context, f GroupFilter) ([]GroupSum, error)
 
+	// ListUsage lists single events, by time and id.
+	ListUsage(ctx context.Context, f UsageFilter) ([]*UsageEvent, error)
+
 	// ListPeaks lists the largest amounts of the buckets of a dimension that begin in [from, to), by bucket, meter and value.
 	ListPeaks(ctx context.Context, tenant TenantID, dimension string, from, to time.Time) ([]Rollup, error)
 }
@@ -231,6 +245,15 @@ type MeterSum struct {
 	Meter string
 	RollupSum
 	Peak int64 // the largest amount, where that was asked for
+}
+
+// UsageFilter lists the events of a tenant whose time is in [From, To), or of those at From only the ones with a greater id
+// than After.
+type UsageFilter struct {
+	TenantID TenantID
+	From, To time.Time
+	After    UsageID // zero for all of From
+	Limit    int
 }
 
 // GroupFilter asks for the sums of one meter over ranges of time, by the values of a dimension.

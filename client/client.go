@@ -215,6 +215,10 @@ func (c *Client) try(ctx context.Context, r *request, target string, body []byte
 	case into == nil:
 		return a, nil
 	}
+	if kept, ok := into.(*text); ok {
+		*kept = data
+		return a, nil
+	}
 	if err := json.Unmarshal(data, into); err != nil {
 		return a, &Error{
 			Code: rentroll.CodeInternal, Status: res.StatusCode, Message: "the answer is not what this API answers; is the URL right?",

@@ -112,6 +112,8 @@ func addDirect[P, B, T any](s *server, r route, public bool, params texts, do ha
 		switch {
 		case err != nil:
 			return err
+		case c.stream != nil:
+			return c.stream(w, req)
 		case silent:
 			w.WriteHeader(r.silence())
 			return nil

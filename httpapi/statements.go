@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/rentroll/rentroll"
+import (
+	"net/http"
+
+	"github.com/rentroll/rentroll"
+)
 
 func listStatements(c *call, _ *ofTenant, _ *none) (*rentroll.List[rentroll.StatementPeriod], error) {
 	periods, err := c.engine.ListStatements(c, c.tenant)
@@ -13,10 +17,26 @@ func listStatements(c *call, _ *ofTenant, _ *none) (*rentroll.List[rentroll.Stat
 type ofStatement struct {
 	Tenant string `path:"tenant"`
 	Period string `path:"period"`
+	Format string `query:"format"`
 }
 
 func (p ofStatement) tenantRef() string { return p.Tenant }
 
 func getStatement(c *call, p *ofStatement, _ *none) (*rentroll.Statement, error) {
-	return c.engine.GetStatement(c, c.tenant, p.Period)
+	var bad fieldErrors
+	csv := p.Format == "csv"
+	if !csv && p.Format != "" && p.Format != "json" {
+		bad.add("format", "must be json or csv")
+	}
+	if err := invalid(bad...); err != nil {
+		return nil, err
+	}
+	if p.Format == "" {
+		csv = bad.format(exchangeOf(c).request, "")
+	}
+	st, err := c.engine.GetStatement(c, c.tenant, p.Period)
+	if err == nil && csv {
+		c.stream = func(w http.ResponseWriter, _ *http.Request) error { return writeStatement(w, st) }
+	}
+	return st, err
 }

@@ -23,10 +23,11 @@ type call struct {
 	tenant     rentroll.TenantID // that the path names
 	conditions conditions
 
-	status   int    // 0 is the route's
-	location string // where what was made can be read
-	replayed bool   // the answer repeats an earlier one
-	object   any    // whose ETag the answer carries, where that is not the whole answer
+	status   int                                            // 0 is the route's
+	location string                                         // where what was made can be read
+	replayed bool                                           // the answer repeats an earlier one
+	stream   func(http.ResponseWriter, *http.Request) error // writes the answer instead, where it is not JSON
+	object   any                                            // whose ETag the answer carries, where that is not the whole answer
 }
 
 // scoped is implemented by parameters that name a tenant.

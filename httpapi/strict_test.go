@@ -240,6 +240,8 @@ func badQuery(name string) []string {
 		return []string{"Builder", "a%00b", "%ff", strings.Repeat("x", 101)}
 	case "api_key_id":
 		return []string{"x", "key_", "run_01kaqt4b0mepta2m8v5k7n3c1d", "%00"}
+	case "format":
+		return []string{"xml", "CSV", "%00"}
 	case "expiring_within_days":
 		return []string{"0", "-1", "3651", "x", "1.5", "9223372036854775808", "%00"}
 	case "include_revoked":

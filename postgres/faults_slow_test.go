@@ -95,8 +95,9 @@ func TestFaultSilences(t *testing.T) {
 	all.Wait()
 }
 
-// soonEnough is how soon a server must be back that nothing but silence tells of what has happened.
-const soonEnough = 30 * time.Second
+// soonEnough is how soon a server must be back that nothing but silence tells of what has happened: some time-outs after
+// each other, on a busy machine.
+const soonEnough = 90 * time.Second
 
 // vanishedDatabase: a database is gone without a word, and another one is there in its place. All connections of
 // the pool are dead, and none of them says so.

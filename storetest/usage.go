@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -21,6 +23,11 @@ func fullMeter(s *scene) *rentroll.Meter {
 	return &rentroll.Meter{
 		TenantID: newID[rentroll.TenantID](s), Name: "storage.gb_hours", Unit: "GB·h", Aggregation: rentroll.AggregateMax, Fixed: true,
 		DisplayName: "Storage é", PriceMicros: new(int64(1 << 40)), PricePer: 1000, Dimensions: []string{"model", "region"},
+		Use: rentroll.MeterUse{
+			Counted: true, DayMark: 80, MonthMark: 0x164,
+			Day:   rentroll.Tally{Used: 1, Ahead: 2, Start: after(3), End: after(4)},
+			Month: rentroll.Tally{Used: 5, Ahead: 6, Start: after(7), End: after(8)},
+		},
 		Heavy: 2e18, HeavyMonth: after(9),
 	}
 }
@@ -73,6 +80,7 @@ func usageTests() []test {
 		{"Corrections", sumCorrections},
 		{"InsertWhatIsThere", usageConflict},
 		{"Load", loadUsage},
+		{"List", listUsage},
 		{"ListMeters", listMeters},
 	}
 	for _, t := range meters.tests() {
@@ -85,6 +93,45 @@ func usageTests() []test {
 		tests = append(tests, test{"Value" + t.name, t.run})
 	}
 	return tests
+}
+
+// listUsage walks over events, several of them at one time, in pages of every size.
+func listUsage(s *scene) {
+	tenant, other := newID[rentroll.TenantID](s), newID[rentroll.TenantID](s)
+	var want []*rentroll.UsageEvent
+	for i := range 12 {
+		e := bareEvent(s, tenant, "emails", int64(i), after(i/4))
+		if i%3 == 0 {
+			e = eventOf(s, tenant, "emails", int64(i), after(i/4))
+		}
+		want = append(want, e)
+	}
+	s.putUsage(slices.Concat(want, []*rentroll.UsageEvent{bareEvent(s, other, "emails", 1, after(1))})...)
+	slices.SortFunc(want, func(a, b *rentroll.UsageEvent) int {
+		return cmp.Or(a.Time.Compare(b.Time), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	list := func(from, to int, beyond rentroll.UsageID, limit int) (page []*rentroll.UsageEvent) {
+		s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+			page, err = r.ListUsage(ctx, rentroll.UsageFilter{TenantID: tenant, From: after(from), To: after(to), After: beyond, Limit: limit})
+			return err
+		})
+		return page
+	}
+	for limit := 1; limit <= 13; limit++ {
+		var got []*rentroll.UsageEvent
+		from, last := 0, rentroll.UsageID{}
+		for {
+			page := list(from, 3, last, limit)
+			got = append(got, page...)
+			if len(page) < limit {
+				break
+			}
+			from, last = int(page[limit-1].Time.Sub(after(0)).Microseconds()), page[limit-1].ID
+		}
+		same(s, "the events", got, want)
+	}
+	same(s, "a part", list(1, 2, rentroll.UsageID{}, 100), want[4:8])
+	same(s, "an empty part", list(2, 2, rentroll.UsageID{}, 100), nil)
 }
 
 // eventOf is an event with everything that may be there.

@@ -88,7 +88,7 @@ type tap struct{ session *session }
 // RoundTrip sends the request.
 func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil || res.StatusCode < 200 || res.StatusCode > 299 {
+	if err != nil || res.StatusCode < 200 || res.StatusCode > 299 || len(res.Trailer) > 0 { // a stream, which may be of any length
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)

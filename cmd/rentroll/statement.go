@@ -6,16 +6,21 @@ import (
 	"slices"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/client"
 )
 
 type usageStatement struct {
 	ofTenant
 
 	Period string `arg:"" optional:"" help:"The date on which the period starts, such as 2026-11-01. Without one: which periods there are."`
+	Format string `enum:"table,csv" default:"table" help:"table, or csv for a row a line. Default: ${default}."`
 }
 
 // Run shows a statement, or which there are.
 func (c *usageStatement) Run(ctx context.Context, s *session) error {
+	if c.Format == client.FormatCSV {
+		return c.csv(ctx, s)
+	}
 	if c.Period == "" {
 		return list(s, noPaging, everything(s.api.ListStatements(ctx, c.Tenant)), []column[rentroll.StatementPeriod]{
 			{"period", false, func(p rentroll.StatementPeriod) string { return p.Period }},
@@ -43,4 +48,20 @@ func (c *usageStatement) Run(ctx context.Context, s *session) error {
 			{"amount", true, func(l rentroll.StatementLine) string { return money(&l.AmountMicros) }},
 		})
 	})
+}
+
+// csv prints a statement as the server writes it.
+func (c *usageStatement) csv(ctx context.Context, s *session) error {
+	switch {
+	case c.Period == "":
+		return usagef("name the period whose statement is to be CSV")
+	case s.json:
+		return usagef("give --format csv or --json, but not both")
+	}
+	text, err := s.api.GetStatementCSV(ctx, c.Tenant, c.Period)
+	if err != nil {
+		return err
+	}
+	_, err = s.std.out.Write(text)
+	return err
 }

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,11 +86,14 @@ type story struct {
 	Step                     int // which kills, at Moment
 	Moment                   string
 	Delay                    time.Duration // of the kill while it commits
+	Errand                   string        // what to do instead of the steps; Step then is a transaction
 
 	ctx  context.Context
 	slug string
 	run  rentroll.RunRef
 	now  int // the step under way
+
+	begun bool // the errand
 }
 
 // at0 is the clock of the process that is killed.
@@ -128,8 +130,19 @@ func (s *story) play() (err error) {
 	if err != nil {
 		return err
 	}
-	if s.Engine, err = rentroll.New(&deadly{store, s}, &rentroll.Options{SweepInterval: -1, Now: at0}); err != nil {
+	options := &rentroll.Options{SweepInterval: -1, Now: at0}
+	if s.Errand != "" {
+		options.Now, options.Retention.Interval = s.date, -1
+	}
+	if s.Engine, err = rentroll.New(&deadly{store, s}, options); err != nil {
 		return err
+	}
+	if s.Errand != "" {
+		s.begun = true
+		if err := errands[s.Errand].do(s); err != nil {
+			return err
+		}
+		return errors.New("the end was reached")
 	}
 	for s.now = 1; s.now < len(steps); s.now++ {
 		if err := steps[s.now].do(s); err != nil {
@@ -148,6 +161,13 @@ func (s *story) die(moment string) {
 	}
 }
 
+// dieDuring ends the process a moment later, if it is to end while it commits.
+func (s *story) dieDuring() {
+	if s.now == s.Step && s.Moment == "committing" {
+		time.AfterFunc(s.Delay, s.kill)
+	}
+}
+
 func (s *story) kill() {
 	_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL) // nothing comes after it
 	select {}
@@ -161,9 +181,25 @@ type deadly struct {
 }
 
 func (d *deadly) Begin(ctx context.Context) (rentroll.Tx, error) {
+	if d.begun {
+		d.now++
+	}
 	d.die("begin")
 	tx, err := d.Store.Begin(ctx)
 	return &deadlyTx{tx, d.story}, err
+}
+
+// Prune is a transaction of its own.
+func (d *deadly) Prune(ctx context.Context, mark rentroll.PrunedMark, rows []rentroll.OldRow) error {
+	d.now++
+	for _, moment := range []string{"begin", "claimed", "saved"} {
+		d.die(moment)
+	}
+	d.dieDuring()
+	err := d.Store.Prune(ctx, mark, rows)
+	d.die("committed")
+	d.die("committing")
+	return err
 }
 
 type deadlyTx struct {
@@ -185,9 +221,7 @@ func (t *deadlyTx) Save(ctx context.Context, b *rentroll.Batch) error {
 }
 
 func (t *deadlyTx) Commit(ctx context.Context, id rentroll.BatchID) error {
-	if t.now == t.Step && t.Moment == "committing" {
-		time.AfterFunc(t.Delay, t.kill)
-	}
+	t.dieDuring()
 	err := t.Tx.Commit(ctx, id)
 	t.die("committed")
 	t.die("committing")
@@ -253,6 +287,26 @@ var migrating sync.Mutex // the stories on PostgreSQL share a schema
 func (s *story) live(t *testing.T) (answered []string) {
 	t.Helper()
 	s.resume(t, at0, -1)
+	s.found(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, killed := s.perform(t)
+	if !killed {
+		t.Fatalf("the process was not killed:\n%s", out)
+	}
+	for line := range strings.Lines(out) {
+		name := strings.TrimSpace(line)
+		if slices.ContainsFunc(steps, func(s step) bool { return s.name == name }) {
+			answered = append(answered, name)
+		}
+	}
+	return answered
+}
+
+// found makes the tenant and its key.
+func (s *story) found(t *testing.T) {
+	t.Helper()
 	tenant, err := s.CreateTenant(s.ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: s.slug})
 	if err != nil {
 		t.Fatal(err)
@@ -264,9 +318,11 @@ func (s *story) live(t *testing.T) (answered []string) {
 		t.Fatal(err)
 	}
 	s.Tenant, s.Key = tenant.ID, key.ID
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// perform lets a process play the story, and returns what it said and whether it was killed.
+func (s *story) perform(t *testing.T) (out string, killed bool) {
+	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
@@ -277,17 +333,12 @@ func (s *story) live(t *testing.T) (answered []string) {
 	}
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), storyVariable+"="+string(text))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("the process was not killed: %v\n%s", err, out)
+	said, err := cmd.CombinedOutput()
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	if !failed {
+		t.Fatalf("the process: %v\n%s", err, said)
 	}
-	for lines := bufio.NewScanner(strings.NewReader(string(out))); lines.Scan(); {
-		if slices.ContainsFunc(steps, func(s step) bool { return s.name == lines.Text() }) {
-			answered = append(answered, lines.Text())
-		}
-	}
-	return answered
+	return string(said), exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 }
 
 // resume opens an engine on the story's database, with a sweeper or without.

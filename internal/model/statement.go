@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -73,6 +74,7 @@ type StatementView struct {
 	Lines       []LineView `json:"lines"`
 	Adjustments []LineView `json:"adjustments"`
 	Cost        int64      `json:"cost"`
+	Events      []string   `json:"events"` // that stand on it: of which period, meter and amount, sorted
 }
 
 // LineView is a meter of a statement.
@@ -103,6 +105,7 @@ func (w *World) Statements(now time.Time, id Ref) (out []*StatementView) {
 	slices.SortFunc(periods, func(a, b past) int { return b.Start.Compare(a.Start) })
 	for _, p := range periods {
 		v := &StatementView{Period: p.name(), Start: p.Start, End: p.End, Final: !now.Before(p.End.Add(grace)), Cost: t.costs[p.Start]}
+		v.Events = standing(t, periods, p.Start)
 		for _, of := range slices.Backward(periods) {
 			for _, line := range w.lines(t, of, p.Start) {
 				if of.Start.Equal(p.Start) {
@@ -114,6 +117,22 @@ func (w *World) Statements(now time.Time, id Ref) (out []*StatementView) {
 		}
 		out = append(out, v)
 	}
+	return out
+}
+
+// standing lists the events that stand on a statement; where any of its periods has lost events, it says so.
+func standing(t *tenant, periods []past, on time.Time) (out []string) {
+	for _, e := range t.events {
+		i := slices.IndexFunc(periods, func(q past) bool { return q.Start.Equal(e.Of) })
+		if i < 0 || !e.On.Equal(on) {
+			continue
+		}
+		if periods[i].Start.Before(t.goneUntil) {
+			return []string{"gone"}
+		}
+		out = append(out, fmt.Sprintf("%s %s %d", periods[i].name(), e.Meter, e.Amount))
+	}
+	slices.Sort(out)
 	return out
 }
 

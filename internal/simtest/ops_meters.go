@@ -1,7 +1,11 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -143,10 +147,39 @@ func (s *side) statements(ctx context.Context, id rentroll.TenantID) (out []*mod
 		if err != nil {
 			return nil, err
 		}
+		events, err := s.standing(ctx, id, st)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, &model.StatementView{
-			Period: st.Period, Start: st.Start.UTC(), End: st.End.UTC(), Final: st.Final, Cost: st.CostMicros,
+			Period: st.Period, Start: st.Start.UTC(), End: st.End.UTC(), Final: st.Final, Cost: st.CostMicros, Events: events,
 			Lines: lineViews(st.Lines), Adjustments: lineViews(st.Adjustments),
 		})
 	}
+	return out, nil
+}
+
+// standing exports the events of a statement.
+func (s *side) standing(ctx context.Context, id rentroll.TenantID, st *rentroll.Statement) (out []string, err error) {
+	export, err := s.engine.ExportUsage(ctx, rentroll.ExportUsageParams{TenantID: id, Statement: st.Period})
+	if errors.Is(err, rentroll.CodeValidationFailed) { // some were deleted
+		return []string{"gone"}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for e, err := range export.Events(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Statement != st.Period {
+			return nil, fmt.Errorf("an event of the statement %s stands on %s", st.Period, e.Statement)
+		}
+		out = append(out, fmt.Sprintf("%s %s %d", cmp.Or(string(e.Adjusts), e.Statement), e.Meter, e.Amount))
+	}
+	if int64(len(out)) != export.Expected {
+		return nil, fmt.Errorf("the statement %s has %d events, and %d were expected", st.Period, len(out), export.Expected)
+	}
+	slices.Sort(out)
 	return out, nil
 }

@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/rentroll/rentroll"
+import (
+	"context"
+
+	"github.com/rentroll/rentroll"
+)
 
 var usage = prepare(table[rentroll.UsageRef, rentroll.UsageEvent]{
 	name: "usage_events",
@@ -37,6 +41,20 @@ var usage = prepare(table[rentroll.UsageRef, rentroll.UsageEvent]{
 		return rentroll.UsageRef{TenantID: r.TenantID, Time: r.Time, ID: r.ID}, r, err
 	},
 })
+
+var listUsage = usage.query("WHERE tenant_id = $1 AND (time, id) > ($2, $3) AND time < $4 ORDER BY time, id LIMIT $5")
+
+// ListUsage lists events, by time and id.
+func (r *reader) ListUsage(ctx context.Context, f rentroll.UsageFilter) (out []*rentroll.UsageEvent, err error) {
+	err = r.ask(ctx, listUsage, func(a Args) {
+		a.ID(f.TenantID)
+		bindTime(a, f.From)
+		a.ID(f.After)
+		bindTime(a, f.To)
+		a.Int(int64(f.Limit))
+	}, usage.found(func(_ rentroll.UsageRef, e *rentroll.UsageEvent) { out = append(out, e) }))
+	return out, err
+}
 
 var marks = prepare(table[rentroll.MarkRef, rentroll.UsageMark]{
 	name:    "usage_marks",

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rentroll/rentroll/client"
+)
+
+type usageExport struct {
+	ofTenant
+
+	Start     instant `placeholder:"TIME" help:"From then on. Default: the beginning of the present billing month."`
+	End       instant `placeholder:"TIME" help:"Until then. Default: now."`
+	Statement string  `placeholder:"DATE" help:"The events that stand on the statement of this period instead, adjustments included: the date on which it starts."`
+	Meter     string  `placeholder:"METER" help:"Only events of this meter."`
+	Format    string  `enum:"csv,jsonl" default:"jsonl" help:"csv, or jsonl for JSON Lines. Default: ${default}."`
+	Out       string  `placeholder:"FILE" type:"path" help:"Where to write. The file appears when all of it is there. Default: standard output."`
+}
+
+// Help says how to tell that an export is whole.
+func (c *usageExport) Help() string {
+	return `The events come as a stream, in the order of their times. Of an export that breaks off the exit code is not 0, and no FILE is left; ` +
+		`the last line of JSON Lines is the number of events. In CSV one leading apostrophe of a text is to be taken away: it keeps spreadsheets from running formulas.`
+}
+
+// Run exports.
+func (c *usageExport) Run(ctx context.Context, s *session) error {
+	export, err := s.api.OpenUsageExport(ctx, c.Tenant, client.ExportUsageParams{
+		Start: c.Start.Time, End: c.End.Time, Statement: c.Statement, Meter: c.Meter,
+	}, c.Format)
+	if err != nil {
+		return err
+	}
+	defer export.Close()
+	progress := s.progress("exported")
+	progress.noun = "events"
+	if c.Out == "" && s.std.outTTY {
+		progress.out = nil // the events are to be seen themselves
+	}
+	defer progress.end()
+	watched := &lineWatch{in: export, seen: func(lines int64) { progress.share(lines, export.Expected) }}
+	if c.Out == "" {
+		_, err := io.Copy(s.std.out, watched)
+		return err
+	}
+	return writeWhole(c.Out, watched)
+}
+
+// lineWatch tells how many lines have been read.
+type lineWatch struct {
+	in    io.Reader
+	lines int64
+	seen  func(lines int64)
+}
+
+// Read reads on.
+func (w *lineWatch) Read(p []byte) (int, error) {
+	n, err := w.in.Read(p)
+	w.lines += int64(bytes.Count(p[:n], []byte("\n")))
+	w.seen(w.lines)
+	return n, err
+}
+
+// writeWhole writes a file that is there only when all of it is.
+func writeWhole(path string, in io.Reader) (err error) {
+	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = part.Close()
+			_ = os.Remove(part.Name())
+		}
+	}()
+	if _, err = io.Copy(part, in); err != nil {
+		return err
+	}
+	err = part.Sync()
+	if err == nil {
+		err = part.Close()
+	}
+	if err == nil {
+		err = os.Rename(part.Name(), path)
+	}
+	return err
+}
+
+// share tells how much of so many rows is done, with a bar where it is known how many there are.
+func (p *progress) share(rows, total int64) {
+	if total <= 0 || p.out == nil {
+		p.at(rows, 0)
+		return
+	}
+	const width = 30
+	done := int(min(rows, total) * width / total)
+	text := fmt.Sprintf("\r\x1b[K%s [%s%s] %d %% of %s %s", p.did, strings.Repeat("#", done), strings.Repeat(" ", width-done),
+		min(rows, total)*100/total, number(total), p.noun)
+	_, _ = io.WriteString(p.out, text) // who does not see it misses nothing
+	p.shown = true
+}

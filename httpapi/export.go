@@ -1,0 +1,222 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rentroll/rentroll"
+)
+
+// The media types of exports, and what their headers are called.
+const (
+	linesType      = "application/x-ndjson"
+	csvType        = "text/csv"
+	expectedHeader = "Rentroll-Expected-Events"
+	eventsHeader   = "Rentroll-Events"
+)
+
+const aboutExportUsage = "The single events of a range of time or, with `statement`, those that stand on the statement of a period, adjustments included: what the statement's lines are the sums of. In the order of their times. `format=csv`, or `Accept: text/csv`, gives CSV (RFC 4180) with a header row, else it is JSON Lines.\n\n" +
+	"The answer is a stream of any length. `" + expectedHeader + "` says about how many events will come. That all of them have come is told at the end: by the trailer `" + eventsHeader + "`, and in JSON Lines by the last line, `{\"events\":…}`; a stream that breaks off also ends without the last chunk, which HTTP clients report. " +
+	"Events that are recorded meanwhile may be in it or not; of a final statement there can be none. A range or a statement whose single events were deleted already is refused.\n\n" +
+	"In CSV a text that begins with one of `= + - @ '`, a tab or a line break has an apostrophe put in front, so that no spreadsheet takes it for a formula: readers take away one leading apostrophe."
+
+type exportUsageParams struct {
+	Tenant    string `path:"tenant"`
+	Start     string `query:"start"`
+	End       string `query:"end"`
+	Statement string `query:"statement"`
+	Meter     string `query:"meter"`
+	Format    string `query:"format"`
+}
+
+func (p exportUsageParams) tenantRef() string { return p.Tenant }
+
+func (s *server) exportUsage(c *call, p *exportUsageParams, _ *none) (nothing, error) {
+	var bad fieldErrors
+	csv := bad.format(exchangeOf(c).request, p.Format)
+	params := rentroll.ExportUsageParams{
+		TenantID: c.tenant, Start: bad.bound("start", p.Start), End: bad.bound("end", p.End), Statement: p.Statement, Meter: p.Meter,
+	}
+	if err := invalid(bad...); err != nil {
+		return nothing{}, err
+	}
+	export, err := c.engine.ExportUsage(c, params)
+	if err != nil {
+		return nothing{}, err
+	}
+	c.stream = func(w http.ResponseWriter, r *http.Request) error {
+		out := &eventStream{server: s, w: w, csv: csv}
+		out.buffer = bufio.NewWriterSize(out, 64<<10)
+		return out.send(exchangeOf(c).Context, r, export)
+	}
+	return nothing{}, nil
+}
+
+// format reads which form of an export is asked for.
+func (f *fieldErrors) format(r *http.Request, name string) (csv bool) {
+	switch name {
+	case "csv":
+		return true
+	case "jsonl":
+		return false
+	case "":
+		for accepted := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+			switch media, _, err := mime.ParseMediaType(accepted); {
+			case err != nil:
+			case media == csvType:
+				return true
+			case media == linesType || media == "application/jsonl":
+				return false
+			}
+		}
+		return false
+	default:
+		f.add("format", "must be jsonl or csv")
+		return false
+	}
+}
+
+// bound reads an end of a range of time; "" is none.
+func (f *fieldErrors) bound(name, text string) time.Time {
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	switch {
+	case err != nil:
+		f.add(name, "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
+	case t.Year() < 1970 || t.Year() > 9999:
+		f.add(name, "must be a time from 1970 to 9999")
+	}
+	return t
+}
+
+// eventStream writes an export. A caller who does not read gets as long for every piece as for a whole request elsewhere.
+type eventStream struct {
+	server *server
+	w      http.ResponseWriter
+	csv    bool
+	buffer *bufio.Writer
+	begun  bool
+	cut    *time.Timer // ends the connection of a caller who has stopped reading
+}
+
+// Write sends a piece.
+func (s *eventStream) Write(p []byte) (int, error) {
+	if !s.begun {
+		s.begin()
+	}
+	s.cut.Reset(s.server.opts.Timeout)
+	defer s.cut.Stop()
+	return s.w.Write(p)
+}
+
+func (s *eventStream) begin() {
+	s.begun = true
+	h := s.w.Header()
+	h.Set("Content-Type", linesType)
+	h.Set("Content-Disposition", `attachment; filename="usage.jsonl"`)
+	if s.csv {
+		h.Set("Content-Type", csvType+"; charset=utf-8; header=present")
+		h.Set("Content-Disposition", `attachment; filename="usage.csv"`)
+	}
+	h.Set("Trailer", eventsHeader)
+	s.w.WriteHeader(http.StatusOK)
+}
+
+// send writes all events. An error comes back only where nothing was sent yet; later on the stream is cut off, so that nobody
+// takes it for whole. ctx has no end but that of the connection.
+func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentroll.UsageExport) error {
+	s.w.Header().Set(expectedHeader, strconv.FormatInt(export.Expected, 10))
+	if r.Method == http.MethodHead {
+		s.begin()
+		return nil
+	}
+	s.cut = time.AfterFunc(s.server.opts.Timeout, func() {
+		_ = http.NewResponseController(s.w).SetWriteDeadline(time.Unix(1, 0)) // where it can't, the connection's own holds
+	})
+	s.cut.Stop()
+	events, err := s.all(ctx, export)
+	if err == nil {
+		err = s.buffer.Flush()
+	}
+	switch {
+	case err == nil:
+		s.w.Header().Set(eventsHeader, strconv.FormatInt(events, 10))
+		return nil
+	case !s.begun:
+		s.w.Header().Del(expectedHeader)
+		return err
+	}
+	if !errors.Is(err, context.Canceled) {
+		s.server.opts.Logger.LogAttrs(ctx, slog.LevelError, "an export was cut off",
+			slog.String("request_id", exchangeOf(r.Context()).id), slog.String("error", err.Error()))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (s *eventStream) all(ctx context.Context, export *rentroll.UsageExport) (events int64, err error) {
+	var line []byte
+	if s.csv {
+		_, _ = s.buffer.Write(appendRow(nil, eventColumns...)) // here and below: Flush tells
+	}
+	for e, err := range export.Events(ctx) {
+		if err != nil {
+			return events, err
+		}
+		if s.csv {
+			line = appendEvent(line[:0], e)
+		} else {
+			if line, err = marshal(e); err != nil {
+				return events, err
+			}
+			line = append(line, '\n')
+		}
+		if _, err := s.buffer.Write(line); err != nil {
+			return events, err
+		}
+		events++
+	}
+	if !s.csv {
+		_, _ = s.buffer.WriteString(`{"events":` + strconv.FormatInt(events, 10) + "}\n")
+	}
+	return events, nil
+}
+
+// exportRoute adds the route and what is said of its two forms.
+func (s *server) exportRoute() {
+	r := route{
+		at: "GET /v1/tenants/{tenant}/usage/events", id: "exportUsage", does: "Export single usage events", more: aboutExportUsage,
+		needs: rentroll.PermUsageRead, status: http.StatusOK,
+	}
+	add(s, r, s.exportUsage)
+	op := operationAt(s.api.OpenAPI(), r)
+	answer := op.Responses["200"]
+	answer.Content = map[string]*huma.MediaType{
+		linesType: {Schema: &huma.Schema{Type: huma.TypeObject, Description: "A line: an event, and at the end how many there were", AdditionalProperties: true}},
+		csvType:   {Schema: csvSchema(eventColumns)},
+	}
+	answer.Headers[expectedHeader] = header("How many events there were when the export began.")
+	answer.Headers[eventsHeader] = header("A trailer: how many events have come. Without it the export was cut off.")
+	for _, p := range op.Parameters {
+		switch p.Name {
+		case "statement":
+			p.Description = "The events of the statement of this period, instead of a range: the date on which it starts."
+		case "meter":
+			p.Description = "Only events of this meter."
+		}
+	}
+}
+
+func csvSchema(columns []string) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Description: "The columns: " + strings.Join(columns, ", ") + ". New ones come at the end."}
+}
