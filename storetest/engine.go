@@ -43,6 +43,7 @@ func engineTests() []test {
 		{"Purges", enginePurges},
 		{"CorrectsUsage", engineCorrects},
 		{"Consumes", engineConsumes},
+		{"LimitsSubjects", engineSubjects},
 		{"LimitsMetersAnyTime", engineLimitsMeters},
 		{"CountsMetersThroughStalePlans", engineStalePlans},
 		{"RefusesWhatNoBucketHolds", engineHeavy},

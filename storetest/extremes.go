@@ -26,6 +26,8 @@ func extremeTests() []test {
 		{"NumbersOfRuns", numbers(runs)},
 		{"NumbersOfMeters", numbers(meters)},
 		{"TimesOfMeters", times(meters)},
+		{"NumbersOfSubjects", numbers(subjects)},
+		{"TimesOfSubjects", times(subjects)},
 		{"TimesOfAccounts", times(accounts)},
 		{"TimesOfTenants", times(profiles)},
 		{"TimesOfUsers", times(users)},

@@ -26,7 +26,7 @@ func fullRun(s *scene) *rentroll.Run {
 	r.IsRetry, r.Late, r.OverSoftLimit, r.CancelRequested = true, true, true, true
 	r.StartedAt, r.CompletedAt = new(after(2)), new(after(3))
 	r.Payloads = rentroll.PayloadInput | rentroll.PayloadReplayToken
-	r.Fingerprint = s.hash()
+	r.Fingerprint, r.Subject = s.hash(), "customer „4711“"
 	return r
 }
 

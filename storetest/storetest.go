@@ -63,6 +63,7 @@ func groups() []group {
 		{"Runs", runTests()},
 		{"Payloads", payloadTests()},
 		{"Workers", workerTests()},
+		{"Subjects", subjectTests()},
 		{"Usage", usageTests()},
 		{"Rollups", rollupTests()},
 		{"Marks", markTests()},

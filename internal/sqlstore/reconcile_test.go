@@ -18,7 +18,7 @@ func (w *tampered) furnish() {
 		}
 	}
 	_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
-		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6)}
+		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6), quota.ForSubjects(quota.ConcurrentRuns): quota.Of(9)}
 		return nil
 	}})
 	must(nil, err)
@@ -35,7 +35,7 @@ func (w *tampered) furnish() {
 	}))
 	for i := range 2 { // one is left open
 		run, err := w.engine.CreateRun(w.Context(), rentroll.CreateRunParams{
-			TenantID: w.tenant, WorkerID: "builder", Task: "t", APIKeyID: key.ID, ReserveTokens: 100,
+			TenantID: w.tenant, WorkerID: "builder", Task: "t", APIKeyID: key.ID, ReserveTokens: 100, Subject: "ada",
 		})
 		must(run, err)
 		if i == 0 {
@@ -93,6 +93,9 @@ func TestReconcile(t *testing.T) {
 			{"key_uses", "concurrent_runs", "UPDATE key_uses SET concurrent_runs = 4"},
 			{"key_uses", "tokens_reserved", "UPDATE key_uses SET tokens_reserved = 0"},
 			{"key_uses", "tokens_used", "UPDATE key_uses SET tokens_used = 1"},
+			{"subjects", "concurrent_runs", "UPDATE subjects SET concurrent_runs = 9"},
+			{"subjects", "tokens_reserved", "UPDATE subjects SET tokens_reserved = -1"},
+			{"accounts", "subjects", "UPDATE accounts SET subjects = 0 WHERE tenant_id = TENANT"},
 			{"meters", "day_used", "UPDATE meters SET day_used = day_used + 4 WHERE name = 'pages'"},
 			{"meters", "day_ahead", "UPDATE meters SET day_ahead = 4 WHERE name = 'pages'"},
 			{"meters", "month_used", "UPDATE meters SET month_used = 0 WHERE name = 'pages'"},
