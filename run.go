@@ -119,7 +119,7 @@ type CreateRunParams struct {
 	Task           string          // 1–10,000 characters
 	Input          json.RawMessage // JSON of at most 256 KiB, kept as it came; nil for none
 	UserID         UserID
-	Subject        string        `json:",omitempty"` // 1–255 characters, whose limits count; "" is UserID, where there is one
+	Subject        string        `json:"subject,omitempty"` // 1–255 characters, whose limits count; "" is UserID, where there is one
 	APIKeyID       KeyID         // on whose behalf; an API key's own runs always carry its id
 	ReserveTokens  int64         // tokens to hold until completion, 0–10^12
 	Lease          time.Duration // MinLease–MaxLease; 0 is DefaultLease

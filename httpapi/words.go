@@ -115,7 +115,7 @@ func describeParam(p *huma.Param) {
 	words := map[string]string{
 		"tenant": "Id or slug of a tenant, or `me` for the tenant of the calling API key.",
 		"name":   "Name of a plan.", "user": "Id of a user.", "key": "Id of a key.", "run": "Id of a run.",
-		"worker": "Id of a worker.", "limit": "Rows a page.", "cursor": "`next_cursor` of the page before.",
+		"worker": "Id of a worker.", "subject": "An end user of the tenant, as its runs name it.", "limit": "Rows a page.", "cursor": "`next_cursor` of the page before.",
 		"actor":       "Who made the change, as `actor` of the rows says, or one of the two around `via`.",
 		"resource_id": "What was changed, as `resource_id` of the rows says.",
 		"status":      "Only those in this state.", "plan": "Only tenants on this plan.",

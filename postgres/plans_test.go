@@ -54,6 +54,7 @@ var (
 		"countOverdueRuns":   "runs_open",
 		"expiredSessions":    "sessions_expired",
 		"sumHeld":            "runs_open",
+		"openSubjects":       "runs_open",
 		"sessions.purge":     "sessions_tenant",
 		"sessions.purgeRest": "sessions_tenant",
 	}

@@ -21,8 +21,9 @@ func ForSubjects(name Name) Name {
 		return SubjectPrefix + ConcurrentRuns
 	case TokensPerMonth:
 		return SubjectPrefix + TokensPerMonth
+	default:
+		return SubjectPrefix + name
 	}
-	return SubjectPrefix + name
 }
 
 // OfSubject returns the quota of which a name is the limit for every subject; ok is false where it is none.

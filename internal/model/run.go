@@ -77,7 +77,7 @@ type CreateRun struct {
 	Input   string
 	Key     Ref
 	User    Ref
-	Subject string `json:",omitempty"`
+	Subject string `json:"subject,omitempty"`
 	Reserve int64
 	Lease   time.Duration
 	Once    string `json:"-"`

@@ -67,23 +67,23 @@ func (w *World) limitOf(t *tenant, s *subject, name quota.Name, now time.Time) q
 func (t *tenant) useOf(who string, s *subject, name quota.Name, now time.Time) (u use) {
 	for _, r := range t.runs {
 		if r.open() && r.Subject == who {
-			switch name {
-			case quota.ConcurrentRuns:
+			if name == quota.ConcurrentRuns {
 				u.used++
-			case quota.TokensPerMonth:
+			}
+			if name == quota.TokensPerMonth {
 				u.reserved += r.Reserved
 			}
 		}
 	}
-	switch name {
-	case quota.RunsPerDay:
+	if name == quota.RunsPerDay {
 		u.period = new(t.dayAt(now))
 		for _, at := range s.entered {
 			if u.period.Contains(at) {
 				u.used++
 			}
 		}
-	case quota.TokensPerMonth:
+	}
+	if name == quota.TokensPerMonth {
 		u.period = new(t.monthAt(now))
 		for _, e := range s.used {
 			if u.period.Contains(e.at) {
