@@ -144,8 +144,7 @@ func (r *planReplay) run(run *Run) {
 	r.was.begin(run)
 	day.PeakConcurrent = max(day.PeakConcurrent, r.was.ConcurrentRuns)
 	_, err := r.would.admit(r.would.asks(r.plan, run), now)
-	var denied *QuotaExceededError
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*QuotaExceededError](err); ok {
 		r.deny(day, run, denied)
 		return
 	}

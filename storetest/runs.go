@@ -54,6 +54,7 @@ func runTests() []test {
 	return append(runs.tests(),
 		test{"Statuses", runStatuses},
 		test{"ListNewestFirst", listRuns},
+		test{"Walk", walkRuns},
 		test{"ListOfNobody", listNoRuns},
 		test{"ListWithFilters", listRunsFilters},
 		test{"ListScansABoundedStretch", listRunsScan},
