@@ -54,6 +54,9 @@ const (
 	aboutStatements = "An event's statement is fixed when it is recorded: that of its own period until 72 hours after the period's end, from then on that of the period in which it is recorded, as an adjustment. So a statement with `final` never changes. A meter has the price that it had when the period began or, where it had none, the first one that it got in the period; amounts are rounded once for each meter, half a millionth away from zero."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutEvents     = "`quota.threshold_reached` tells that the use of a quota came to a share of its limit (`threshold`, per cent; 80 and 100 where the plan says nothing else), `quota.soft_limit_passed` that it went above a soft one: once per tenant, quota and period, however many servers there are. Of `workers` and `api_keys` once until use falls below, of `concurrent_runs` once a day. A threshold that is not reached any more, because the limit was raised, is armed again."
+	aboutStandings  = "What is told of each tenant is true now. The orders `nearest` and `busiest` are at most ten seconds old: no admission keeps them up to date. `at_least` goes with `nearest` and leaves out who has taken less of a limit, in percent."
+	aboutActivity   = "Of all servers together; at most a second behind, and kept for a day. `since` is an hour ago unless it is given, and may be 24 hours ago."
+	aboutStuck      = "At most fifty: with runs that are over their lease for a minute and were crashed by no server (`overdue`), or that wait for a worker for five minutes (`queued`, the oldest `since`)."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
 	aboutVerifyAudit = `Follows the chain of hashes up to the account, and says where it does not hold first, and how. ` +
@@ -95,7 +98,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
+		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "standings": "Quotas", "plan-preview": "Quotas", "activity": "Runs", "stuck-runs": "Runs", "denials": "Denials", "events": "Events", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
@@ -120,6 +123,8 @@ func describeParam(p *huma.Param) {
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
+		"order":    "`newest`; `nearest` to a limit first; or `busiest`, who has most runs of the present day, first.",
+		"at_least": "Only who has taken so much of a limit, in percent.", "since": "From this minute on.",
 		"format": "`csv`, or the form that is the default here; without it `Accept` decides.",
 		"period": "The date on which the period starts, in the tenant's zone.",
 		"meter":  "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",

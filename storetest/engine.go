@@ -46,6 +46,7 @@ func engineTests() []test {
 		{"Consumes", engineConsumes},
 		{"LimitsMetersAnyTime", engineLimitsMeters},
 		{"CountsMetersThroughStalePlans", engineStalePlans},
+		{"RefusesWhatNoBucketHolds", engineHeavy},
 	}
 }
 

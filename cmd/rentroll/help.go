@@ -133,7 +133,7 @@ var examples = map[string][]string{
 	"meter put":  {"rentroll meter put emails_sent --unit mails --price-micros 400000 --price-per 1000", "rentroll meter put seats --tenant acme --aggregation max"},
 
 	"event list": {"rentroll event list acme", "rentroll event list --limit 100"},
-	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
+	"audit list": {"rentroll audit list acme", "rentroll audit list acme --actor operator --since 2026-01-31T00:00:00Z", "rentroll audit list --platform"},
 	"audit verify": {
 		"rentroll audit verify acme",
 		"rentroll audit verify acme --head acme-head.json --public-key audit.pub",
