@@ -375,6 +375,9 @@ func (c *recordUsage) judge(l *ledger, in usageItem, now time.Time) (out UsageRe
 	case in.Unit != "":
 		unit = in.Unit
 	}
+	if !l.bears(c.tenant, in.Meter, in.Amount, now) {
+		return reject(CodeValidationFailed, FieldError{"amount", tooHeavy})
+	}
 	return out, unit
 }
 
@@ -400,6 +403,7 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 		_, limited := c.limits[in.Meter]
 		l.fix(a, meter, unit, limited)
 	}
+	l.weigh(c.tenant, in.Meter, in.Amount, now)
 	l.tell(c.tenant, in.Meter, in.kept, at)
 	ev := &UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: in.Meter, Amount: in.Amount, Unit: unit,
