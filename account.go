@@ -222,7 +222,7 @@ func (a *Account) takeOfKey(key *APIKey, use *KeyUse, n int64) error {
 	if m == nil {
 		return nil
 	}
-	current := use.usedIn(a.Month) + use.TokensReserved
+	current := use.Tokens.usedIn(a.Month) + use.TokensReserved
 	if quota.Of(*m).Fits(current, n) {
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestAdmissionOrder(t *testing.T) {
 			quota.SpendPerMonth: quota.Of(1),
 		}),
 		key:  &APIKey{Status: KeyActive, ExpiresAt: &expired, AllowedWorkers: []string{"other"}, MaxConcurrentRuns: new(int64(1)), MaxTokensPerMonth: new(int64(1))},
-		use:  &KeyUse{ConcurrentRuns: 1, TokenMonth: TokenMonth{TokensUsed: 1, MonthStart: a.Month.Start}},
+		use:  &KeyUse{ConcurrentRuns: 1, Tokens: Tally{Used: 1, Start: a.Month.Start}},
 		name: "writer",
 	}
 	steps := []struct {
@@ -45,7 +45,7 @@ func TestAdmissionOrder(t *testing.T) {
 		{"key", CodeForbidden, nil, func() { r.key.ExpiresAt = nil }},
 		{"worker of the key", CodeWorkerNotAllowed, nil, func() { r.key.AllowedWorkers = nil }},
 		{"key's runs", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.ConcurrentRuns, Scope: ScopeKey}, func() { r.use.ConcurrentRuns = 0 }},
-		{"key's tokens", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.TokensPerMonth, Scope: ScopeKey}, func() { r.use.TokensUsed = 0 }},
+		{"key's tokens", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.TokensPerMonth, Scope: ScopeKey}, func() { r.use.Tokens.Used = 0 }},
 		{"workers", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.Workers, Scope: ScopeTenant}, func() { r.worker = &Worker{} }},
 		{"worker disabled", CodeWorkerDisabled, nil, func() { r.worker.Enabled = true }},
 		{"runs per day", CodeQuotaExceeded, &QuotaExceededError{Quota: quota.RunsPerDay, Scope: ScopeTenant}, func() { a.RunsToday = 0 }},

@@ -97,12 +97,12 @@ func (e *Engine) ListLatestDenials(ctx context.Context, p Page) (*List[*TenantDe
 
 // StuckTenant is a tenant whose runs do not move.
 type StuckTenant struct {
-	TenantID TenantID  `json:"tenant_id"`
-	Slug     string    `json:"slug"`
-	Name     string    `json:"name"`
-	Overdue  int64     `json:"overdue"` // open runs that have been over their lease for a minute, and nobody has crashed
-	Queued   int64     `json:"queued"`  // runs that were admitted five minutes ago, and no worker has started
-	Since    time.Time `json:"since"`   // of the oldest of the queued ones; zero where there is none
+	TenantID TenantID   `json:"tenant_id"`
+	Slug     string     `json:"slug"`
+	Name     string     `json:"name"`
+	Overdue  int64      `json:"overdue"` // open runs that have been over their lease for a minute, and nobody has crashed
+	Queued   int64      `json:"queued"`  // runs that were admitted five minutes ago, and no worker has started
+	Since    *time.Time `json:"since"`   // since when the oldest of the queued ones waits; nil where there is none
 }
 
 // The bounds of what counts as stuck, and of how much is looked at.
@@ -151,7 +151,7 @@ func (e *Engine) ListStuck(ctx context.Context) ([]*StuckTenant, error) {
 		}
 		for _, w := range waiting {
 			s := of(w.TenantID)
-			s.Queued, s.Since = w.Runs, w.Since
+			s.Queued, s.Since = w.Runs, &w.Since
 		}
 		b := &Batch{}
 		for _, s := range out {

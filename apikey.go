@@ -143,7 +143,7 @@ type KeyUse struct {
 	Family         KeyID
 	ConcurrentRuns int64
 	TokensReserved int64
-	TokenMonth
+	Tokens         Tally // of the month
 }
 
 // with returns the counters with one more run.

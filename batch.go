@@ -126,6 +126,8 @@ type Batch struct {
 	OperatorKeys  map[struct{}]*int  // all operator keys, revoked ones too; the answer is how many there are
 	KeyHashes     map[KeyHash]*KeyID // which key of a tenant has a hash; the zero id is none
 
+	MeterSums map[MeterSumRef]*int64 // what the rollups that are stored come to; see the Batch's own Rollups for the rest
+
 	ExpiredSessions map[time.Time]*[][32]byte // the first MaxOverdue sessions that have expired at a time, earliest first
 
 	// Rows that are only ever added.
@@ -193,7 +195,7 @@ func (b *Batch) Unloaded() bool {
 		b.Members.unloaded() || b.Keys.unloaded() || b.Operators.unloaded() || b.KeyUses.unloaded() || b.Runs.unloaded() ||
 		b.Workers.unloaded() || b.Meters.unloaded() || b.Prices.unloaded() || b.Values.unloaded() || b.Marks.unloaded() || b.Events.unloaded() || b.Once.unloaded() || b.Checkpoints.unloaded() || b.Chores.unloaded() ||
 		b.Accounts.unloaded() || asks(b.OverdueRuns) || asks(b.RecentPeriods) || asks(b.OverdueKeys) || asks(b.Memberships) || asks(b.PlanInUse) || asks(b.OperatorKeys) || asks(b.KeyHashes) ||
-		b.Sessions.unloaded() || asks(b.ExpiredSessions)
+		b.Sessions.unloaded() || asks(b.ExpiredSessions) || asks(b.MeterSums)
 }
 
 // Changed reports whether there is anything to write.

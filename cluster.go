@@ -1,11 +1,13 @@
 package rentroll
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -103,6 +105,24 @@ func (c *core) arrange(p peers) {
 	if p.skew.Abs() > maxClockSkew && old.skew.Abs() <= maxClockSkew {
 		c.opts.Logger.Error("this server's clock and the store's differ: the server is not ready", "ahead_by", p.skew)
 	}
+}
+
+// DescribeStore says which database the store is, how large it is, and which servers share it, by name. It needs an operator
+// with operator:read.
+func (e *Engine) DescribeStore(ctx context.Context) (*StoreDescription, error) {
+	if err := e.actor.mayOperate(PermOperatorRead); err != nil {
+		return nil, err
+	}
+	d, err := e.core.store.Describe(ctx, serverSilence)
+	if err != nil && isUnavailable(err) {
+		return nil, &Error{Code: CodeUnavailable, Message: "the store is unavailable", cause: err}
+	} else if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(d.Servers, func(a, b Server) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.StartedAt.Compare(b.StartedAt))
+	})
+	return &d, nil
 }
 
 // leave forgets this server, so that the others take its share at once.

@@ -54,6 +54,7 @@ type ledger struct {
 	watches map[TenantID]*watch         // of accounts that were looked at for thresholds
 	plain   map[*Plan]*watch            // and of those that have neither overrides nor marks, by their plan
 	touched []TenantID                  // by the command that is being decided
+	moved   map[MeterRef]meterLimits    // by the command that is being decided: meters whose counters it moved, with their limits
 	ended   map[TenantID][]quota.Period // months that ended and are not written down yet
 	fresh   map[UsageRef]*UsageEvent    // events of this transaction that have an event id
 
@@ -286,7 +287,7 @@ func (l *ledger) recordAs(aggregation Aggregation, a *Account, use *KeyUse, e *U
 	a.spend(e.Amount, e.Time)
 	if use != nil && !e.Time.Before(a.Month.Start) {
 		next := *use
-		next.spend(a.Month, e.Amount, e.Time)
+		next.Tokens.add(a.Month, e.Amount, e.Time)
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
 }

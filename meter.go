@@ -40,6 +40,7 @@ type Meter struct {
 	PriceMicros *int64 // for PricePer units; nil is not set
 	PricePer    int64  // 0 where there is no price
 	Dimensions  []string
+	Use         MeterUse // for quotas on it
 }
 
 // MeterPrice is a price of a meter from an instant on, for statements. A nil price is none of its own.
@@ -116,9 +117,9 @@ func definition(tenant TenantID, name string, own, platform *Meter) *MeterDefini
 	return d
 }
 
-// meter returns the definition of a meter in a tenant, both of whose rows have been loaded.
-func (l *ledger) meter(tenant TenantID, name string) *MeterDefinition {
-	return definition(tenant, name, l.Meters.Get(MeterRef{tenant, name}), l.Meters.Get(MeterRef{PlatformID, name}))
+// definition returns the definition of a meter in a tenant, both of whose rows have been loaded.
+func (b *Batch) definition(tenant TenantID, name string) *MeterDefinition {
+	return definition(tenant, name, b.Meters.Get(MeterRef{tenant, name}), b.Meters.Get(MeterRef{PlatformID, name}))
 }
 
 // wantMeter names the rows of a meter's definition.
@@ -303,6 +304,7 @@ func (c *putMeter) next(was *Meter) (*Meter, error) {
 	unit, aggregation, fixed := "", AggregateSum, false
 	if was != nil && was.Fixed {
 		m.Fixed, fixed = true, true
+		m.Use = was.Use
 		unit, aggregation = was.Unit, was.Aggregation
 	}
 	if builtin, is := builtinUnit(c.p.Meter); is {

@@ -134,6 +134,9 @@ func (c *putPlan) decide(l *ledger) error {
 	if c.p.Precondition != nil && !c.p.Precondition(was) {
 		return errPrecondition
 	}
+	if err := l.summed("limits", PlatformID, c.next.Limits, was.limits()); err != nil {
+		return err
+	}
 	c.created = was == nil
 	if was != nil && reflect.DeepEqual(was, c.next) {
 		return nil

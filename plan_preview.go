@@ -45,11 +45,33 @@ func (e *Engine) PreviewPlan(ctx context.Context, tenant TenantID, name string) 
 				out.Quotas = append(out.Quotas, quotaUse(a, plan, d.Name, now))
 			}
 		}
-		out.OverLimit = a.overLimits(plan, now)
-		return nil
+		more, err := meterQuotas(ctx, r, a, plan, now)
+		out.Quotas = append(out.Quotas, more...)
+		out.OverLimit = append(a.overLimits(plan, now), overOf(more)...)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// overLimits lists the quotas whose use is above its limit. What is overdue ends first where it could matter: it is no
+// use any more.
+func (l *ledger) overLimits(a *Account, plan *Plan, now time.Time) ([]OverLimit, error) {
+	onMeters, err := l.overMeters(a, plan, now)
+	if err != nil {
+		return nil, err
+	}
+	over := a.overLimits(plan, now)
+	for _, end := range []func(*Account, time.Time) (bool, error){l.expireKeys, l.crashOverdue} {
+		if len(over) == 0 {
+			break
+		}
+		if _, err := end(a, now); err != nil {
+			return nil, err
+		}
+		over = a.overLimits(plan, now)
+	}
+	return append(over, onMeters...), nil
 }

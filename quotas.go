@@ -31,19 +31,22 @@ type Decision struct {
 	ResetsAt *time.Time `json:"resets_at"`
 }
 
-// GetQuotas returns how a tenant stands against every quota. It needs quota:read.
+// GetQuotas returns how a tenant stands against every quota, behind which come those on meters that limit it, by name. It
+// needs quota:read.
 func (e *Engine) GetQuotas(ctx context.Context, tenant TenantID) ([]QuotaUse, error) {
 	if err := e.may(tenant, PermQuotaRead); err != nil {
 		return nil, err
 	}
 	var out []QuotaUse
-	err := e.viewLive(ctx, tenant, func(_ Reader, a *Account, plan *Plan, now time.Time) error {
+	err := e.viewLive(ctx, tenant, func(r Reader, a *Account, plan *Plan, now time.Time) error {
 		for _, d := range quota.Definitions() {
 			if use := quotaUse(a, plan, d.Name, now); d.Span != quota.Rate {
 				out = append(out, use)
 			}
 		}
-		return nil
+		more, err := meterQuotas(ctx, r, a, plan, now)
+		out = append(out, more...)
+		return err
 	})
 	return out, err
 }
@@ -51,6 +54,10 @@ func (e *Engine) GetQuotas(ctx context.Context, tenant TenantID) ([]QuotaUse, er
 func quotaUse(a *Account, plan *Plan, name quota.Name, now time.Time) QuotaUse {
 	limit := quota.Effective(plan.limits(), a.Overrides, name, now)
 	used, reserved, period := a.use(name)
+	return useOfQuota(name, limit, used, reserved, period)
+}
+
+func useOfQuota(name quota.Name, limit quota.Limit, used, reserved int64, period quota.Period) QuotaUse {
 	u := QuotaUse{Quota: name, Used: used, Reserved: reserved}
 	if !limit.Unlimited {
 		left := limit.Remaining(used + reserved)

@@ -29,6 +29,7 @@ type mending struct {
 	at     time.Time // of bounds: no later than this
 	rollup RollupKey
 	use    KeyRef
+	meter  MeterRef
 	entry  DirectoryRef
 	owner  [16]byte // of the entry; zero for nobody: it goes
 }
@@ -109,6 +110,7 @@ func timeText(t time.Time) string {
 const (
 	tableAccounts  = "accounts"
 	tableKeyUses   = "key_uses"
+	tableMeters    = "meters"
 	tableRollups   = "usage_rollups"
 	tablePeaks     = "usage_peaks"
 	tablePeriods   = "periods"
@@ -135,6 +137,14 @@ var counters = map[string]func(a *Account) *int64{
 var useCounters = map[string]func(u *KeyUse) *int64{
 	"concurrent_runs": func(u *KeyUse) *int64 { return &u.ConcurrentRuns },
 	"tokens_reserved": func(u *KeyUse) *int64 { return &u.TokensReserved },
-	"tokens_used":     func(u *KeyUse) *int64 { return &u.TokensUsed },
-	"tokens_ahead":    func(u *KeyUse) *int64 { return &u.TokensAhead },
+	"tokens_used":     func(u *KeyUse) *int64 { return &u.Tokens.Used },
+	"tokens_ahead":    func(u *KeyUse) *int64 { return &u.Tokens.Ahead },
+}
+
+// meterCounters are those of a meter that has quotas.
+var meterCounters = map[string]func(u *MeterUse) *int64{
+	"day_used":    func(u *MeterUse) *int64 { return &u.Day.Used },
+	"day_ahead":   func(u *MeterUse) *int64 { return &u.Day.Ahead },
+	"month_used":  func(u *MeterUse) *int64 { return &u.Month.Used },
+	"month_ahead": func(u *MeterUse) *int64 { return &u.Month.Ahead },
 }

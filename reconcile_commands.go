@@ -13,7 +13,7 @@ import (
 const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
-// the counters of key families, the rollups with those of kept dimensions and largest amounts, the statements, and the
+// the counters of key families and of limited meters, the rollups with those of kept dimensions and largest amounts, the statements, and the
 // directory. Each tenant is compared in one snapshot, its rollups in a
 // snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long and then
 // returns a cursor. It needs an operator with tenant:manage.
@@ -269,6 +269,8 @@ func (c *mendTenant) wants(b *Batch) {
 		switch d.Table {
 		case tableKeyUses:
 			b.KeyUses.Want(d.mend.use)
+		case tableMeters:
+			b.Meters.Want(d.mend.meter)
 		case tableDirectory:
 			d.mend.wants(b)
 		}
@@ -333,6 +335,15 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		}
 		*useCounters[d.Field](&use) += d.mend.by.Total
 		l.KeyUses.Put(d.mend.use, &use)
+	case tableMeters:
+		m := l.Meters.Get(d.mend.meter)
+		if m == nil || !m.Use.Counted {
+			return false
+		}
+		next := *m
+		next.Use.Day, next.Use.Month = m.Use.Day.in(a.Day), m.Use.Month.in(a.Month)
+		*meterCounters[d.Field](&next.Use) += d.mend.by.Total
+		l.Meters.Put(d.mend.meter, &next)
 	case tableRollups:
 		if l.Rollups == nil {
 			l.Rollups = make(map[RollupKey]RollupSum)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rentroll/rentroll/quota"
 )
 
 // How much is read at once. No statement adds up more than a stretch of time; no answer is longer than a page.
@@ -59,7 +61,7 @@ func (c *recount) missing(what string, from, until time.Time, table, field strin
 
 // counters compares everything that stands in the account, and the counters of key families.
 func (c *recount) counters(ctx context.Context) error {
-	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.spend, c.periods} {
+	for _, compare := range []func(context.Context) error{c.kept, c.held, c.gauges, c.day, c.month, c.spend, c.meters, c.periods} {
 		if err := compare(ctx); err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 			return err
 		}
 		for _, use := range uses {
-			current := use.MonthStart.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
+			current := use.Tokens.Start.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
 			if current && tokens == nil {
 				month := c.account.Month
 				if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
@@ -113,8 +115,8 @@ func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 			c.use(use.Family, "concurrent_runs", use.ConcurrentRuns, h.Runs)
 			c.use(use.Family, "tokens_reserved", use.TokensReserved, h.Reserved)
 			if current {
-				c.use(use.Family, "tokens_used", use.TokensUsed, tokens[use.Family])
-				c.use(use.Family, "tokens_ahead", use.TokensAhead, ahead[use.Family])
+				c.use(use.Family, "tokens_used", use.Tokens.Used, tokens[use.Family])
+				c.use(use.Family, "tokens_ahead", use.Tokens.Ahead, ahead[use.Family])
 			}
 		}
 		if len(uses) < countedUses {
@@ -241,6 +243,54 @@ func (c *recount) month(ctx context.Context) error {
 	c.number("tokens_used", c.account.TokensUsed, min(used, mostCounted))
 	c.number("tokens_ahead", c.account.TokensAhead, min(ahead, mostCounted))
 	return err
+}
+
+// meters compares the counters of the meters that have quotas.
+func (c *recount) meters(ctx context.Context) error {
+	all, err := c.ListMeters(ctx, c.tenant)
+	all = slices.DeleteFunc(all, func(m *Meter) bool { return !m.Use.Counted })
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	day, month := c.account.Day, c.account.Month
+	for _, p := range []struct {
+		period      quota.Period
+		used, ahead string
+	}{{day, "day_used", "day_ahead"}, {month, "month_used", "month_ahead"}} {
+		if c.missing("events", p.period.Start, c.usageUntil, tableMeters, p.used) {
+			continue
+		}
+		for _, r := range []struct {
+			field    string
+			from, to time.Time
+		}{{p.used, p.period.Start, p.period.End}, {p.ahead, p.period.End, p.period.End.Add(bucketSize)}} {
+			sums, err := c.meterSums(ctx, r.from, r.to)
+			if err != nil {
+				return err
+			}
+			for _, m := range all {
+				use := MeterUse{Day: m.Use.Day.in(day), Month: m.Use.Month.in(month)}
+				if stored, computed := *meterCounters[r.field](&use), min(sums[m.Name], mostCounted); stored != computed {
+					c.add(tableMeters, m.Name, r.field, strconv.FormatInt(stored, 10), strconv.FormatInt(computed, 10),
+						mending{by: RollupSum{Total: computed - stored}, meter: MeterRef{c.tenant, m.Name}})
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// meterSums adds up the events in [begin, end), by meter.
+func (c *recount) meterSums(ctx context.Context, begin, end time.Time) (map[string]int64, error) {
+	out := make(map[string]int64)
+	err := c.stretches(begin, end, func(from, to time.Time) error {
+		sums, err := c.SumUsage(ctx, c.tenant, from, to)
+		for _, s := range sums {
+			out[s.Meter] = addTotals(out[s.Meter], s.Total)
+		}
+		return err
+	})
+	return out, err
 }
 
 // periods looks whether the months that have ended are in order. They can't be made anew: the zones and anchors by which

@@ -157,39 +157,84 @@ func loadTenants(ctx context.Context, r Reader, ids []TenantID) ([]TenantRow, er
 }
 
 func (e *Engine) appendStandings(ctx context.Context, r Reader, out *List[*Standing], rows []TenantRow) error {
-	for _, row := range rows {
-		plan, err := e.planOf(ctx, r, row.Account)
-		if err != nil {
-			return err
-		}
-		a := *row.Account
-		now := a.clock(e.now())
-		a.roll(now)
-		s := &Standing{Tenant: tenantOf(row.Profile, &a, plan, now)}
+	accounts := make([]*Account, len(rows))
+	for i, row := range rows {
+		accounts[i] = row.Account
+	}
+	live, onMeters, err := e.liveMeters(ctx, r, accounts, false)
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		a, plan, now := &live[i].account, live[i].plan, live[i].now
+		s := &Standing{Tenant: tenantOf(row.Profile, a, plan, now)}
 		for _, d := range quota.Definitions() {
 			if d.Span != quota.Rate {
-				s.Quotas = append(s.Quotas, quotaUse(&a, plan, d.Name, now))
+				s.Quotas = append(s.Quotas, quotaUse(a, plan, d.Name, now))
 			}
 		}
-		nearest, permille := a.nearest(plan, now)
+		s.Quotas = append(s.Quotas, onMeters[i]...)
+		nearest, permille := a.nearest(plan, onMeters[i], now)
 		s.Nearest, s.Percent = NullString(nearest), permille/10
 		out.Items = append(out.Items, s)
 	}
 	return nil
 }
 
+// liveAccount is an account as it counts now.
+type liveAccount struct {
+	account Account
+	plan    *Plan
+	now     time.Time
+}
+
+// liveMeters brings accounts to now and returns, of each, how it stands against its quotas on meters: with two readings for
+// all of them, or one where that may be rough, and leave out meters whose counters are not kept yet.
+func (e *Engine) liveMeters(ctx context.Context, r Reader, accounts []*Account, rough bool) ([]liveAccount, [][]QuotaUse, error) {
+	live, limits, uses := make([]liveAccount, len(accounts)), make([]metered, len(accounts)), make([][]QuotaUse, len(accounts))
+	b := &Batch{}
+	for i, stored := range accounts {
+		plan, err := e.planOf(ctx, r, stored)
+		if err != nil {
+			return nil, nil, err
+		}
+		live[i] = liveAccount{*stored, plan, stored.clock(e.now())}
+		a := &live[i].account
+		a.roll(live[i].now)
+		limits[i] = a.metered(plan, live[i].now)
+		b.wantMetered(a, limits[i])
+	}
+	for b.Unloaded() {
+		if err := r.Load(ctx, b); err != nil {
+			return nil, nil, err
+		}
+		for i := range accounts {
+			uses[i], _ = b.meterUses(&live[i].account, limits[i], rough)
+		}
+	}
+	return live, uses, nil
+}
+
 // nearest returns the quota of whose limit most is taken, and how much of it, in thousandths. "" is none: nothing is
 // limited. A limit of zero is no limit to be near to.
-func (a *Account) nearest(plan *Plan, now time.Time) (name quota.Name, permille int64) {
+func (a *Account) nearest(plan *Plan, onMeters []QuotaUse, now time.Time) (name quota.Name, permille int64) {
+	closer := func(quota quota.Name, taken, limit int64) {
+		share := int64(min(float64(taken)/float64(limit)*1000, 1<<30))
+		if name == "" || share > permille {
+			name, permille = quota, share
+		}
+	}
 	for _, d := range quota.Definitions() {
 		limit := quota.Effective(plan.limits(), a.Overrides, d.Name, now)
 		if d.Span == quota.Rate || limit.Unlimited || limit.Max == 0 {
 			continue
 		}
 		used, reserved, _ := a.use(d.Name)
-		share := int64(min(float64(used+reserved)/float64(limit.Max)*1000, 1<<30))
-		if name == "" || share > permille {
-			name, permille = d.Name, share
+		closer(d.Name, used+reserved, limit.Max)
+	}
+	for _, u := range onMeters {
+		if *u.Limit > 0 {
+			closer(u.Quota, u.Used, *u.Limit)
 		}
 	}
 	return name, permille
@@ -288,14 +333,13 @@ func (e *Engine) readStandings() {
 		err = e.view(ctx, func(r Reader) error {
 			accounts, err := r.ListAccounts(ctx, after, standingsPage)
 			more = len(accounts) == standingsPage
-			for _, a := range accounts {
-				plan, err := e.planOf(ctx, r, a)
-				if err != nil {
-					return err
-				}
-				now := a.clock(e.now())
-				a.roll(now)
-				_, permille := a.nearest(plan, now)
+			if err != nil {
+				return err
+			}
+			live, onMeters, err := e.liveMeters(ctx, r, accounts, true)
+			for i := range live {
+				a := &live[i].account
+				_, permille := a.nearest(live[i].plan, onMeters[i], live[i].now)
 				order[StandingNearest] = append(order[StandingNearest], rung{permille, a.TenantID, a.Status, a.Plan})
 				order[StandingBusiest] = append(order[StandingBusiest], rung{a.RunsToday, a.TenantID, a.Status, a.Plan})
 				after = a.TenantID

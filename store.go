@@ -40,6 +40,10 @@ type Store interface {
 	// what old transactions have left, Announce removes what nobody needs any more.
 	Announce(ctx context.Context, server Server, silence time.Duration) (Cluster, error)
 
+	// Describe says what the store is, and which servers were announced within silence, by the store's clock. Its Servers
+	// are in no particular order.
+	Describe(ctx context.Context, silence time.Duration) (StoreDescription, error)
+
 	// Withdraw forgets a server that stops.
 	Withdraw(ctx context.Context, id ServerID) error
 
@@ -85,6 +89,13 @@ type Server struct {
 	ID        ServerID
 	Name      string // for people
 	StartedAt time.Time
+}
+
+// StoreDescription is what a store tells of itself.
+type StoreDescription struct {
+	Version string   // of the database, for people
+	Bytes   int64    // that it holds on disk, its log aside; 0 where that is not known
+	Servers []Server // that live
 }
 
 // Cluster is what a store knows of the servers that share it.

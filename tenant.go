@@ -167,6 +167,9 @@ func tenantOf(p *Profile, a *Account, plan *Plan, now time.Time) *Tenant {
 	for _, d := range quota.Definitions() {
 		t.Limits[d.Name] = nullLimit(quota.Effective(plan.limits(), a.Overrides, d.Name, now))
 	}
+	for _, name := range quota.OnMeters(plan.limits(), a.Overrides, now) {
+		t.Limits[name] = nullLimit(quota.Effective(plan.limits(), a.Overrides, name, now))
+	}
 	if t.LimitOverrides == nil {
 		t.LimitOverrides = quota.Limits{}
 	}

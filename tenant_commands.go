@@ -133,6 +133,9 @@ func (c *createTenant) decide(l *ledger) error {
 	if err != nil {
 		return err
 	}
+	if err := l.summed("limit_overrides", PlatformID, c.edit.LimitOverrides, nil); err != nil {
+		return err
+	}
 	now := l.now
 	a := &Account{
 		TenantID: newID[tenantKind](now, l.entropy()), Status: TenantActive, Since: now, Plan: plan.Name,
@@ -224,6 +227,9 @@ func (c *updateTenant) decide(l *ledger) error {
 		return err
 	}
 	if err := edit.check().err(); err != nil {
+		return err
+	}
+	if err := l.summed("limit_overrides", c.tenant, edit.LimitOverrides, a.Overrides); err != nil {
 		return err
 	}
 	if err := c.claimExternal(l, p.ExternalID, edit.ExternalID); err != nil {
@@ -369,22 +375,6 @@ func (c *updatePlan) decide(l *ledger) error {
 	})
 	c.answer = UpdatePlanResult{tenantOf(&next, a, plan, now), over}
 	return nil
-}
-
-// overLimits lists the quotas whose use is above its limit. What is overdue ends first where it could matter: it is no
-// use any more.
-func (l *ledger) overLimits(a *Account, plan *Plan, now time.Time) ([]OverLimit, error) {
-	over := a.overLimits(plan, now)
-	for _, end := range []func(*Account, time.Time) (bool, error){l.expireKeys, l.crashOverdue} {
-		if len(over) == 0 {
-			break
-		}
-		if _, err := end(a, now); err != nil {
-			return nil, err
-		}
-		over = a.overLimits(plan, now)
-	}
-	return over, nil
 }
 
 // Suspend stops admissions, new keys and verifications of a tenant at once, and asks its open runs to stop.

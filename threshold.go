@@ -150,7 +150,8 @@ type passed struct {
 	definition quota.Definition
 	limit      quota.Limit
 	used       int64
-	percent    int // 0: the soft limit was passed
+	percent    int          // 0: the soft limit was passed
+	period     quota.Period // of a counter
 }
 
 // tell moves the marks to where the use is now, and returns what has to be told. A threshold that is not reached any
@@ -162,33 +163,45 @@ func (a *Account) tell(plan *Plan, now time.Time) (out []passed) {
 			continue
 		}
 		limit := quota.Effective(plan.limits(), a.Overrides, d.Name, now)
-		used, _, _ := a.use(d.Name)
-		told, soft := int(a.Marks[i]&markPercent), a.Marks[i]&markSoft != 0
-		if d.Name != quota.ConcurrentRuns {
-			told, soft = a.armed(limit, plan.thresholds(), used, told), soft && !limit.Unlimited && used > limit.Max
-		}
-		if !limit.Unlimited {
-			for _, percent := range plan.thresholds() {
-				if percent > told && used >= thresholdAt(limit.Max, percent) {
-					out = append(out, passed{d, limit, used, percent})
-					told = percent
-				}
-			}
-			if limit.IsSoft() && !soft && used > limit.Max {
-				out = append(out, passed{d, limit, used, 0})
-				soft = true
-			}
-		}
-		a.Marks[i] = uint16(told)
-		if soft {
-			a.Marks[i] |= markSoft
+		used, _, period := a.use(d.Name)
+		var told []passed
+		told, a.Marks[i] = tellOf(d, limit, plan.thresholds(), used, a.Marks[i], d.Name != quota.ConcurrentRuns)
+		for _, p := range told {
+			p.period = period
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
+// tellOf is tell of one quota: what has to be told, and the mark from then on. Where it does not rearm, what was told is
+// told no more in the period.
+func tellOf(d quota.Definition, limit quota.Limit, thresholds []int, used int64, mark uint16, rearms bool) (out []passed, next uint16) {
+	told, soft := int(mark&markPercent), mark&markSoft != 0
+	if rearms {
+		told, soft = armed(limit, thresholds, used, told), soft && !limit.Unlimited && used > limit.Max
+	}
+	if !limit.Unlimited {
+		for _, percent := range thresholds {
+			if percent > told && used >= thresholdAt(limit.Max, percent) {
+				out = append(out, passed{definition: d, limit: limit, used: used, percent: percent})
+				told = percent
+			}
+		}
+		if limit.IsSoft() && !soft && used > limit.Max {
+			out = append(out, passed{definition: d, limit: limit, used: used})
+			soft = true
+		}
+	}
+	next = uint16(told)
+	if soft {
+		next |= markSoft
+	}
+	return out, next
+}
+
 // armed returns the highest threshold, up to one that was told, that is still reached.
-func (a *Account) armed(limit quota.Limit, thresholds []int, used int64, told int) int {
+func armed(limit quota.Limit, thresholds []int, used int64, told int) int {
 	switch {
 	case told == 0 || limit.Unlimited:
 		return 0
@@ -205,7 +218,6 @@ func (a *Account) armed(limit quota.Limit, thresholds []int, used int64, told in
 
 // event writes down what has to be told.
 func (p passed) event(l *ledger, a *Account, now time.Time) *Event {
-	_, _, period := a.use(p.definition.Name)
 	e := &Event{ID: newID[eventKind](now, l.entropy()), TenantID: a.TenantID, At: now, Type: EventThreshold}
 	data := ThresholdData{Quota: p.definition.Name, Limit: p.limit.Max, Used: p.used, Mode: quota.Hard}
 	if p.limit.IsSoft() {
@@ -216,8 +228,8 @@ func (p passed) event(l *ledger, a *Account, now time.Time) *Event {
 	} else {
 		data.Threshold = &p.percent
 	}
-	if !period.IsZero() {
-		data.PeriodStart, data.ResetsAt = &period.Start, &period.End
+	if !p.period.IsZero() {
+		data.PeriodStart, data.ResetsAt = &p.period.Start, &p.period.End
 	}
 	text, err := json.Marshal(data)
 	if err != nil {
@@ -288,4 +300,5 @@ func (l *ledger) tellAll() {
 		delete(l.watches, id)
 	}
 	l.touched = l.touched[:0]
+	l.tellOfMeters()
 }

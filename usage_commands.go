@@ -202,6 +202,7 @@ type recordUsage struct {
 	header
 	single    bool
 	items     []usageItem
+	limits    metered       // on the tenant's meters
 	corrected []*UsageEvent // the corrections that were recorded
 	answer    UsageReceipt
 }
@@ -232,6 +233,11 @@ func (c *recordUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
+	plan, err := l.plan(a.Plan)
+	if err != nil {
+		return err
+	}
+	c.limits = a.metered(plan, now)
 	if err := c.load(l, a, now); err != nil {
 		return err
 	}
@@ -270,6 +276,11 @@ func (c *recordUsage) load(l *ledger, a *Account, now time.Time) error {
 			continue
 		}
 		late(in.Time)
+		if _, limited := c.limits[in.Meter]; limited {
+			if _, loaded := l.tallies(a, in.Meter); !loaded {
+				missing = errMore
+			}
+		}
 		key := in.APIKeyID
 		if in.Corrects != "" {
 			original, err := l.original(l.Marks.Get(MarkRef{c.tenant, in.Corrects}))
@@ -290,7 +301,7 @@ func (c *recordUsage) load(l *ledger, a *Account, now time.Time) error {
 				at = now
 			}
 			var err error
-			in.kept, err = l.keep(c.tenant, &in.UsageParams, l.meter(c.tenant, in.Meter).Dimensions, at)
+			in.kept, err = l.keep(c.tenant, &in.UsageParams, l.definition(c.tenant, in.Meter).Dimensions, at)
 			missing = errors.Join(missing, err)
 		}
 	}
@@ -322,12 +333,13 @@ func (l *ledger) useOfKey(ref KeyRef) (*KeyUse, error) {
 	return l.keyUse(KeyRef{ref.TenantID, k.Family})
 }
 
-// one decides one event, and writes it where it is good.
-func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) UsageResult {
-	out := UsageResult{EventID: NullString(in.EventID)}
-	reject := func(code Code, fields ...FieldError) UsageResult {
+// judge decides one event and writes nothing: it is UsageRecorded where it is good. A correction is judged by what every
+// event has only; see correct.
+func (c *recordUsage) judge(l *ledger, in usageItem, now time.Time) (out UsageResult, unit string) {
+	out = UsageResult{EventID: NullString(in.EventID), Status: UsageRecorded}
+	reject := func(code Code, fields ...FieldError) (UsageResult, string) {
 		out.Status, out.Code, out.Errors = UsageRejected, NullString(code), fields
-		return out
+		return out, ""
 	}
 	if len(in.bad) > 0 {
 		return reject(CodeValidationFailed, in.bad...)
@@ -338,27 +350,21 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 				return reject(CodeEventIDConflict, FieldError{"event_id", "was used before with other content"})
 			}
 			out.Status = UsageDuplicate
-			return out
+			return out, ""
 		}
 	}
 	if in.Corrects != "" {
-		if err := c.correct(l, a, in, now); err != nil {
-			return reject(err.Code, err.Fields...)
-		}
-		out.Status = UsageRecorded
-		return out
+		return out, ""
 	}
-	at := in.Time
 	switch {
-	case at.IsZero():
-		at = now
-	case at.Before(now.Add(-UsageWindow)):
+	case in.Time.IsZero():
+	case in.Time.Before(now.Add(-UsageWindow)):
 		return reject(CodeEventTooOld, FieldError{"time", "must not be older than 35 days"})
-	case at.After(now.Add(UsageAhead)):
+	case in.Time.After(now.Add(UsageAhead)):
 		return reject(CodeValidationFailed, FieldError{"time", "must not be more than 5 minutes ahead"})
 	}
-	meter := l.meter(c.tenant, in.Meter)
-	unit := string(meter.Unit)
+	meter := l.definition(c.tenant, in.Meter)
+	unit = string(meter.Unit)
 	switch {
 	case meter.Aggregation == AggregateCount && in.Amount != 1:
 		return reject(CodeValidationFailed, FieldError{"amount", "must be 1: the meter counts events"})
@@ -369,9 +375,30 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	case in.Unit != "":
 		unit = in.Unit
 	}
+	return out, unit
+}
+
+// one decides one event, and writes it where it is good.
+func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) UsageResult {
+	out, unit := c.judge(l, in, now)
+	if out.Status != UsageRecorded {
+		return out
+	}
+	if in.Corrects != "" {
+		if err := c.correct(l, a, in, now); err != nil {
+			out.Status, out.Code, out.Errors = UsageRejected, NullString(err.Code), err.Fields
+		}
+		return out
+	}
+	at := in.Time
+	if at.IsZero() {
+		at = now
+	}
+	meter := l.definition(c.tenant, in.Meter)
 	l.touch(a, now)
 	if !meter.HasEvents {
-		l.fix(c.tenant, meter, unit)
+		_, limited := c.limits[in.Meter]
+		l.fix(a, meter, unit, limited)
 	}
 	l.tell(c.tenant, in.Meter, in.kept, at)
 	ev := &UsageEvent{
@@ -388,19 +415,24 @@ func (c *recordUsage) one(l *ledger, a *Account, in usageItem, now time.Time) Us
 	if in.Meter == MeterTokensUsed && !in.APIKeyID.IsZero() {
 		use, _ = l.useOfKey(KeyRef{c.tenant, in.APIKeyID})
 	}
+	l.count(a, c.limits, ev)
 	l.recordAs(meter.Aggregation, a, use, ev)
-	out.Status = UsageRecorded
 	return out
 }
 
-// fix writes down unit and aggregation of a meter with its first event in a tenant.
-func (l *ledger) fix(tenant TenantID, meter *MeterDefinition, unit string) {
-	ref := MeterRef{tenant, meter.Meter}
-	next := &Meter{TenantID: tenant, Name: meter.Meter}
+// fix writes down unit and aggregation of a meter with its first event in a tenant. The counters of one that is limited
+// begin at nothing.
+func (l *ledger) fix(a *Account, meter *MeterDefinition, unit string, limited bool) {
+	ref := MeterRef{a.TenantID, meter.Meter}
+	next := &Meter{TenantID: a.TenantID, Name: meter.Meter}
 	if own := l.Meters.Get(ref); own != nil {
 		*next = *own
 	}
 	next.Unit, next.Aggregation, next.Fixed = unit, meter.Aggregation, true
+	if limited && meter.Aggregation != AggregateMax {
+		var none Tally
+		next.Use = MeterUse{Counted: true, Day: none.in(a.Day), Month: none.in(a.Month)}
+	}
 	l.Meters.Put(ref, next)
 }
 
@@ -413,68 +445,6 @@ func builtinUnit(meter string) (unit string, builtin bool) {
 	default:
 		return "", false
 	}
-}
-
-// IncrementUsage counts one run, and its tokens, that were not admitted by CreateRun: the events worker_runs and
-// tokens_used and the day's and the month's counters move together. It denies nothing. It needs usage:write.
-func (e *Engine) IncrementUsage(ctx context.Context, p IncrementUsageParams) error {
-	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
-		return err
-	}
-	var bad problems
-	bad.amount("tokens", p.Tokens)
-	if err := bad.err(); err != nil {
-		return err
-	}
-	key := p.IdempotencyKey
-	p.IdempotencyKey = ""
-	once, err := newOnce(p.TenantID, "usage.increment", key, p)
-	if err != nil {
-		return err
-	}
-	return e.do(ctx, &incrementUsage{
-		header: header{tenant: p.TenantID, by: e.actor, once: once, size: 2 * rowOverhead, rows: 2}, tokens: p.Tokens,
-	})
-}
-
-type incrementUsage struct {
-	header
-	tokens int64
-}
-
-func (c *incrementUsage) wants(b *Batch) {
-	if !c.by.APIKeyID.IsZero() {
-		b.Keys.Want(KeyRef{c.tenant, c.by.APIKeyID})
-	}
-}
-
-func (c *incrementUsage) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	if err := a.records(now); err != nil {
-		return err
-	}
-	var use *KeyUse
-	if !c.by.APIKeyID.IsZero() {
-		if use, err = l.useOfKey(KeyRef{c.tenant, c.by.APIKeyID}); err != nil {
-			return err
-		}
-	}
-	l.touch(a, now)
-	a.RunsToday++
-	ev := UsageEvent{
-		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: MeterWorkerRuns, Amount: 1, Unit: defaultUnit,
-		Time: now, RecordedAt: now, APIKeyID: c.by.APIKeyID,
-	}
-	l.record(a, nil, &ev)
-	if c.tokens > 0 {
-		tokens := ev
-		tokens.ID, tokens.Meter, tokens.Amount, tokens.Unit = newID[usageKind](now, l.entropy()), MeterTokensUsed, c.tokens, tokensUnit
-		l.record(a, use, &tokens)
-	}
-	return nil
 }
 
 // GetUsageSummary adds up a tenant's usage per meter over [Start, End). Without times it is the current billing month,

@@ -63,7 +63,7 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 		return wrong("corrects", "names an event that is not kept any more")
 	case original.Corrects != "":
 		return wrong("corrects", "names a correction; correct the event itself")
-	case l.meter(c.tenant, in.Meter).Aggregation == AggregateMax:
+	case l.definition(c.tenant, in.Meter).Aggregation == AggregateMax:
 		return wrong("corrects", "names an event of a meter that keeps maxima, from which nothing can be taken back")
 	case original.Meter != in.Meter:
 		return wrong("meter", fmt.Sprintf("must be %q, that of the event which is corrected", original.Meter))
@@ -89,6 +89,7 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 	if ev.Meter == MeterTokensUsed && !ev.APIKeyID.IsZero() {
 		use, _ = l.useOfKey(KeyRef{c.tenant, ev.APIKeyID})
 	}
+	l.count(a, c.limits, ev)
 	l.record(a, use, ev)
 	c.corrected = append(c.corrected, ev)
 	return nil

@@ -11,27 +11,47 @@ import (
 	"github.com/rentroll/rentroll"
 )
 
+// ListAuditParams filters and pages changes, newest first.
+type ListAuditParams struct {
+	Actor      string    // who made them, as AuditRow.Actor says, or one of the two around "via"; "" for all
+	ResourceID string    // what was changed; "" for all
+	Start, End time.Time // zero is from the beginning, and to the end
+	rentroll.Page
+}
+
+func (p ListAuditParams) query() query {
+	q := query{}.page(p.Page).set("actor", p.Actor).set("resource_id", p.ResourceID)
+	for name, at := range map[string]time.Time{"start": p.Start, "end": p.End} {
+		if !at.IsZero() {
+			q.set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return q
+}
+
 // ListAudit reads one page of a tenant's changes, newest first.
-func (c *Client) ListAudit(ctx context.Context, tenant string, page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
-	return list[*rentroll.AuditRow](ctx, c, query{}.page(page), "v1", "tenants", tenant, "audit")
+func (c *Client) ListAudit(ctx context.Context, tenant string, p ListAuditParams) (*rentroll.List[*rentroll.AuditRow], error) {
+	return list[*rentroll.AuditRow](ctx, c, p.query(), "v1", "tenants", tenant, "audit")
 }
 
 // AllAudit reads a tenant's changes page by page.
-func (c *Client) AllAudit(ctx context.Context, tenant string, page rentroll.Page) iter.Seq2[*rentroll.AuditRow, error] {
-	return all(page, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
-		return c.ListAudit(ctx, tenant, page)
+func (c *Client) AllAudit(ctx context.Context, tenant string, p ListAuditParams) iter.Seq2[*rentroll.AuditRow, error] {
+	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
+		p.Page = page
+		return c.ListAudit(ctx, tenant, p)
 	})
 }
 
 // ListPlatformAudit reads one page of the changes that belong to no tenant. It needs an operator key.
-func (c *Client) ListPlatformAudit(ctx context.Context, page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
-	return list[*rentroll.AuditRow](ctx, c, query{}.page(page), "v1", "audit")
+func (c *Client) ListPlatformAudit(ctx context.Context, p ListAuditParams) (*rentroll.List[*rentroll.AuditRow], error) {
+	return list[*rentroll.AuditRow](ctx, c, p.query(), "v1", "audit")
 }
 
 // AllPlatformAudit reads the changes that belong to no tenant page by page.
-func (c *Client) AllPlatformAudit(ctx context.Context, page rentroll.Page) iter.Seq2[*rentroll.AuditRow, error] {
-	return all(page, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
-		return c.ListPlatformAudit(ctx, page)
+func (c *Client) AllPlatformAudit(ctx context.Context, p ListAuditParams) iter.Seq2[*rentroll.AuditRow, error] {
+	return all(p.Page, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
+		p.Page = page
+		return c.ListPlatformAudit(ctx, p)
 	})
 }
 

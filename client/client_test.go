@@ -411,13 +411,13 @@ func TestPaging(t *testing.T) {
 			t.Errorf("a bad cursor: %v", err)
 		}
 	}
-	for _, err := range c.AllAudit(ctx, "t0", rentroll.Page{}) {
+	for _, err := range c.AllAudit(ctx, "t0", client.ListAuditParams{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		break // an iterator may be left early
 	}
-	for _, err := range c.AllPlatformAudit(ctx, rentroll.Page{}) {
+	for _, err := range c.AllPlatformAudit(ctx, client.ListAuditParams{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

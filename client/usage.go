@@ -42,6 +42,29 @@ func (c *Client) RecordUsage(ctx context.Context, tenant string, p RecordUsagePa
 		"v1", "tenants", tenant, "usage")
 }
 
+// ConsumeItem is something that a tenant wants to use up. Meter is required.
+type ConsumeItem struct {
+	Meter    string          `json:"meter"`
+	Amount   int64           `json:"amount,omitempty"` // 0 is 1
+	Unit     string          `json:"unit,omitempty"`   // "" is the meter's unit, "count" for a new meter
+	WorkerID string          `json:"worker_id,omitempty"`
+	APIKeyID rentroll.KeyID  `json:"api_key_id,omitzero"`
+	EventID  string          `json:"event_id,omitempty"` // an event id counts once
+	Metadata json.RawMessage `json:"metadata,omitempty"` // a JSON object; nil for none
+}
+
+// ConsumeParams asks for up to rentroll.MaxConsume items, all or none.
+type ConsumeParams struct {
+	Items          []ConsumeItem `json:"items"`
+	IdempotencyKey string        `json:"-"` // "" is one of the client's own
+}
+
+// Consume checks the quotas on the items' meters and records the items, all of them or none. A denial is a
+// *rentroll.QuotaExceededError.
+func (c *Client) Consume(ctx context.Context, tenant string, p ConsumeParams) (*rentroll.Consumption, error) {
+	return create(ctx, c, p.IdempotencyKey, p, func(r *rentroll.Consumption) *bool { return &r.Replayed }, "v1", "tenants", tenant, "consume")
+}
+
 // GetUsageSummary adds up a tenant's usage per meter.
 func (c *Client) GetUsageSummary(ctx context.Context, tenant string, p UsageSummaryParams) (*rentroll.UsageSummary, error) {
 	return send[rentroll.UsageSummary](ctx, c, &request{

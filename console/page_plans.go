@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -48,6 +49,27 @@ func (c limitCell) Text() string {
 	}
 }
 
+// definitionsOf are all quotas, and those on meters that any of the plans limits.
+func definitionsOf(plans ...*rentroll.Plan) []quota.Definition {
+	all := quota.Limits{}
+	for _, p := range plans {
+		if p != nil {
+			maps.Copy(all, p.Limits)
+		}
+	}
+	return append(quota.Definitions(), definitionsOn(all)...)
+}
+
+// definitionsOn are the quotas on meters among limits.
+func definitionsOn(limits quota.Limits) (out []quota.Definition) {
+	for _, name := range limits.Names() {
+		if d, known := quota.Lookup(name); known {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // limitOf is a limit of a plan: what is not there is unlimited.
 func limitOf(p *rentroll.Plan, name quota.Name) quota.Limit {
 	if limit, ok := p.Limits[name]; ok {
@@ -65,7 +87,7 @@ func (v *visit) plans() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plansPage{Quotas: quota.Definitions(), Counts: counts != nil, Manage: v.managesPlans()}
+	p := &plansPage{Quotas: definitionsOf(plans...), Counts: counts != nil, Manage: v.managesPlans()}
 	for _, plan := range plans {
 		row := planRow{Plan: plan, Tenants: counts[plan.Name], Edit: at("plans/edit", "name", plan.Name), Listed: at("tenants", "plan", plan.Name)}
 		for _, d := range p.Quotas {
@@ -155,7 +177,7 @@ func (v *visit) editPlan() (any, error) {
 			plan = &rentroll.Plan{}
 		}
 	}
-	for _, d := range quota.Definitions() {
+	for _, d := range definitionsOf(plan) {
 		p.Fields = append(p.Fields, limitField{d, limitOf(plan, d.Name)})
 	}
 	return p, nil
@@ -197,7 +219,7 @@ func (v *visit) changedPlan() (any, error) {
 		old = &rentroll.Plan{}
 	}
 	next := &rentroll.Plan{Limits: limits}
-	for _, d := range quota.Definitions() {
+	for _, d := range definitionsOf(old, next) {
 		for _, name := range fieldNames(d.Name) {
 			if value := fields.Get(name); value != "" {
 				p.Fields.Set(name, value)
@@ -233,10 +255,16 @@ func fieldNames(name quota.Name) [3]string {
 	return [3]string{string(name), string(name) + "_unlimited", string(name) + "_mode"}
 }
 
-// limitsOfForm reads the limits of a plan as they were typed.
+// limitsOfForm reads the limits of a plan as they were typed. Those on meters have fields where the plan had them when the
+// form was made.
 func limitsOfForm(fields url.Values) (quota.Limits, error) {
-	limits := quota.Limits{}
-	for _, d := range quota.Definitions() {
+	limits, typed := quota.Limits{}, quota.Limits{}
+	for field := range fields {
+		if name, of := strings.CutSuffix(field, "_mode"); of {
+			typed[quota.Name(name)] = quota.Limit{}
+		}
+	}
+	for _, d := range append(quota.Definitions(), definitionsOn(typed)...) {
 		names := fieldNames(d.Name)
 		if fields.Get(names[1]) != "" {
 			continue // absent is unlimited
@@ -271,11 +299,12 @@ func (v *visit) savePlan() (*outcome, error) {
 		return nil, err
 	}
 	name, was, retired := v.form("name"), v.form("was"), false
+	var thresholds []int
 	created, err := v.putPlan(name, was, func(now *rentroll.Plan) rentroll.PutPlanParams {
 		if now != nil {
-			retired = now.Retired
+			retired, thresholds = now.Retired, now.Thresholds
 		}
-		return rentroll.PutPlanParams{Name: name, Limits: limits, Retired: retired}
+		return rentroll.PutPlanParams{Name: name, Limits: limits, Retired: retired, Thresholds: thresholds}
 	})
 	if err != nil {
 		return nil, err

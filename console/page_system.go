@@ -15,6 +15,22 @@ type systemPage struct {
 	Latency                  time.Duration
 	Trouble                  string // why the server should get no requests; "" where it should
 	Settings                 []Setting
+
+	About *rentroll.StoreDescription // nil where the database does not say
+}
+
+// Size is how large the database is.
+func (p *systemPage) Size() string {
+	const k = 1000
+	units := []string{"bytes", "kB", "MB", "GB", "TB"}
+	size, unit := float64(p.About.Bytes), 0
+	for size >= k && unit < len(units)-1 {
+		size, unit = size/k, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d bytes", p.About.Bytes)
+	}
+	return fmt.Sprintf("%.1f %s", size, units[unit])
 }
 
 func (v *visit) system() (any, error) {
@@ -30,8 +46,10 @@ func (v *visit) system() (any, error) {
 	}
 	if err != nil {
 		p.Trouble = sentence(err.Error())
+		return p, nil
 	}
-	return p, nil
+	p.About, err = v.engine.DescribeStore(v)
+	return p, err
 }
 
 // StoreName is what people call the store.

@@ -39,7 +39,7 @@ var routes = []route{
 	{at: "POST /console/plans/save", act: (*visit).savePlan},
 	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
 	{at: "GET /console/keys", title: "Keys", nav: "keys", page: (*visit).keys, template: "keys"},
-	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system"},
+	{at: "GET /console/system", title: "System", nav: "system", page: (*visit).system, template: "system", every: 2 * time.Second},
 	{at: "POST /console/sign-out", act: (*visit).signOut},
 }
 

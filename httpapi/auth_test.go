@@ -176,7 +176,7 @@ func TestTenantsInOtherStates(t *testing.T) {
 	t.Run("suspended", func(t *testing.T) {
 		t.Parallel()
 		while(t, "suspend", rentroll.CodeTenantSuspended, func(r route) bool {
-			if slices.Contains([]string{"startRun", "retryRun", "reserveTokens"}, r.id) {
+			if slices.Contains([]string{"startRun", "retryRun", "reserveTokens", "consume"}, r.id) {
 				return false // nothing new begins
 			}
 			return strings.HasSuffix(string(r.needs), ":read") || r.needs == rentroll.PermRunUpdate || r.needs == rentroll.PermUsageWrite

@@ -149,7 +149,7 @@ func TestIdempotency(t *testing.T) {
 		for _, p := range op.Parameters {
 			takes = takes || p.Name == idempotencyHeader
 		}
-		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "reserveTokens" || s.id == "recordUsage" || s.id == "recordCloudEvents" || s.id == "rotateAPIKey"
+		creates := strings.HasPrefix(s.id, "create") || s.id == "completeRun" || s.id == "retryRun" || s.id == "reserveTokens" || s.id == "recordUsage" || s.id == "consume" || s.id == "recordCloudEvents" || s.id == "rotateAPIKey"
 		if takes != creates {
 			t.Errorf("%s takes an idempotency key: %t", s.id, takes)
 		}

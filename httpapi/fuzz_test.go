@@ -59,6 +59,7 @@ func FuzzPutPlanBody(f *testing.F)      { fuzzBody(f, "putPlan") }
 func FuzzCreateAPIKeyBody(f *testing.F) { fuzzBody(f, "createAPIKey") }
 func FuzzCreateRunBody(f *testing.F)    { fuzzBody(f, "createRun") }
 func FuzzCompleteRunBody(f *testing.F)  { fuzzBody(f, "completeRun") }
+func FuzzConsumeBody(f *testing.F)      { fuzzBody(f, "consume") }
 func FuzzRecordUsageBody(f *testing.F)  { fuzzBody(f, "recordUsage") }
 
 // FuzzTags holds the parser of If-Match against what it has understood, written again.

@@ -65,6 +65,8 @@ func suspended(o operation) rentroll.Code {
 	switch {
 	case o.operatorsOnly():
 		return rentroll.CodeForbidden
+	case strings.HasSuffix(o.path, "/consume"): // which decides, as an admission does
+		return rentroll.CodeTenantSuspended
 	case strings.HasSuffix(string(o.needs), ":read"), o.needs == rentroll.PermUsageWrite, o.needs == rentroll.PermUsageCorrect:
 		return ""
 	case o.needs == rentroll.PermRunUpdate && !o.starts():

@@ -18,6 +18,7 @@ func (s *server) routes() {
 	s.peopleRoutes()
 	s.runRoutes()
 	s.insightRoutes()
+	s.overviewRoutes()
 	s.auditRoutes()
 	s.upkeepRoutes()
 
@@ -218,6 +219,11 @@ func (s *server) runRoutes() {
 		codes: codes{rentroll.CodeUnitMismatch, rentroll.CodeEventTooOld, rentroll.CodeEventIDConflict},
 	}, recordUsage)
 	add(s, route{
+		at: "POST /v1/tenants/{tenant}/consume", id: "consume", does: "Use something up, within its quotas", more: aboutConsume,
+		needs: rentroll.PermUsageWrite, body: needsBody,
+		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeUnitMismatch, rentroll.CodeEventIDConflict},
+	}, consume)
+	add(s, route{
 		at: "GET /v1/tenants/{tenant}/usage", id: "getUsage", does: "Add up usage per meter", more: aboutSummary,
 		needs: rentroll.PermUsageRead,
 	}, getUsage)
@@ -300,6 +306,31 @@ func (s *server) insightRoutes() {
 		at: "GET /v1/tenants/{tenant}/denials", id: "listDenials", does: "List the last denials, newest first",
 		more: "The last hundred are kept; the newest are at most a second behind.", needs: rentroll.PermDenialRead,
 	}, listDenials)
+	add(s, route{
+		at: "GET /v1/denials", id: "listLatestDenials", does: "List the denials that are kept of all tenants, newest first",
+		needs: rentroll.PermDenialRead, platform: true,
+	}, listLatestDenials)
+	add(s, route{
+		at: "GET /v1/tenants/{tenant}/plan-preview", id: "previewPlan", does: "How a tenant would stand under another plan",
+		more: "What would be above its limits is what moving it there would report. " + aboutDecision, needs: rentroll.PermQuotaRead,
+		codes: codes{rentroll.CodeUnknownPlan},
+	}, previewPlan)
+}
+
+// overviewRoutes are about all tenants at a glance.
+func (s *server) overviewRoutes() {
+	add(s, route{
+		at: "GET /v1/standings", id: "listStandings", does: "List tenants with how they stand against their limits",
+		more: aboutStandings, needs: rentroll.PermTenantRead, platform: true,
+	}, listStandings)
+	add(s, route{
+		at: "GET /v1/activity", id: "listActivity", does: "How many runs were admitted and denied by the minute, oldest first",
+		more: aboutActivity, needs: rentroll.PermTenantRead, platform: true,
+	}, listActivity)
+	add(s, route{
+		at: "GET /v1/stuck-runs", id: "listStuck", does: "List tenants whose runs do not move", more: aboutStuck,
+		needs: rentroll.PermRunRead, platform: true,
+	}, listStuck)
 }
 
 // auditRoutes show every change, and prove that none was tampered with.

@@ -99,6 +99,9 @@ func limitsSchema(request, override bool) *huma.Schema {
 		property := *each
 		s.Properties[string(d.Name)] = &property
 	}
+	onMeters := *each
+	s.AdditionalProperties = &onMeters
+	s.Description = "By quota. Those on meters are called meter:emails_sent_per_day and meter:emails_sent_per_month, for any meter that adds up"
 	return s
 }
 
@@ -177,11 +180,14 @@ func engineSchema(t reflect.Type) *huma.Schema {
 		}
 		return s
 	case reflect.TypeFor[quota.Name]():
-		s := enum[quota.Name]("")
+		var names []string
 		for _, d := range quota.Definitions() {
-			s.Enum = append(s.Enum, string(d.Name))
+			names = append(names, string(d.Name))
 		}
-		return s
+		return &huma.Schema{
+			Type:    huma.TypeString,
+			Pattern: "^(" + strings.Join(names, "|") + "|" + quota.MeterPrefix + "[a-z][a-z0-9_.]{0,99}_per_(day|month))$",
+		}
 	case reflect.TypeFor[quota.Limits]():
 		return limitsSchema(false, true)
 	default:
@@ -285,7 +291,7 @@ var nullable = []string{
 	"ListedRun.api_key_id", "ListedRun.user_id", "ListedRun.parent_run_id", "ListedRun.retried_by",
 	"AuditRow.tenant_id", "AuditHead.tenant_id", "AuditExport.head", "AuditVerification.tenant_id", "AuditVerification.broken",
 	"Purging.head", "AuditExport.checkpoint", "AuditVerification.checkpoint", "AuditCheckpoint.tenant_id", "AuditPruning.tenant_id", "AuditPruning.checkpoint",
-	"Denial.api_key_id",
+	"Denial.api_key_id", "TenantDenial.api_key_id",
 	"Plan.thresholds",
 	"Difference.tenant_id", "Unchecked.tenant_id",
 	"UsageResult.errors",
@@ -305,6 +311,13 @@ var meanings = map[string]string{
 	"Tenant.timezone":             "IANA name; its days begin at the first instant of the local date",
 	"Tenant.billing_anchor_day":   "The day on which its months begin",
 	"Tenant.status_reason":        "Why it is suspended or terminated",
+	"Standing.nearest":            "The quota of whose limit most is taken; null where nothing is limited",
+	"Standing.percent":            "How much of that limit is taken; above 100 where a plan was lowered",
+	"Activity.minute":             "Its start",
+	"StuckTenant.overdue":         "Open runs that have been over their lease for a minute",
+	"StuckTenant.queued":          "Runs that were admitted five minutes ago, and no worker has started",
+	"StuckTenant.since":           "Since when the oldest of the queued ones waits",
+	"PlanPreview.over_limit":      "What moving the tenant there now would report",
 	"Plan.limits":                 "A quota that is absent is unlimited",
 	"Plan.retired":                "Keeps its tenants, takes no new ones",
 	"UpdatePlanResult.over_limit": "What is above a limit of the new plan; it stays, only new use is denied",
@@ -344,6 +357,10 @@ var meanings = map[string]string{
 	"ImportResult.errors":         "Which of its fields are wrong",
 	"UsageResult.code":            "Why the event was rejected",
 	"UsageResult.errors":          "Which of its fields are wrong",
+	"Consumption.allowed":         "Always true: a denial is an error",
+	"Consumption.over_soft_limit": "It goes beyond a soft limit",
+	"Consumption.items":           "recorded or duplicate, in the order in which they were asked for",
+	"Consumption.quotas":          "How the quotas on these meters stand afterwards; where the answer repeats an earlier one, now",
 	"UsageSummary.total_records":  "Events in the range",
 	"MeterTotal.total":            "By the meter's aggregation",
 	"MeterTotal.count":            "Events",

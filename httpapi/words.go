@@ -48,11 +48,15 @@ const (
 	aboutReserve    = "Beside what the run holds already, all of it or nothing: a denial is `quota_exceeded` by the month of the key or of the tenant, and the run goes on. The lease stays as it is."
 	aboutRetry      = "Of a failed, crashed or canceled run, or of an open one past its lease, which then crashes: the same worker, task, input and user, by the same decision as a first run. The new run names its parent in `parent_run_id`, the parent the new run in `retried_by`. Of each run there is one retry: another is `already_exists`, with the same idempotency key the answer is repeated. A retry that fails may be retried itself."
 	aboutUsage      = "One event, or up to 1,000 as `events`. Of several, each is answered for itself (`recorded`, `duplicate` or `rejected` with its code) and the good ones are stored; the refusal of a single one is the answer itself. Answered only when it is durable. An event with `corrects` takes back a part of an earlier event, or all of it, never more: it needs usage:correct as well, and counts where the earlier event counts."
+	aboutConsume    = "One decision: the quotas on the meter (`meter:emails_sent_per_day`, `meter:emails_sent_per_month` in the plan's limits or the tenant's overrides) are checked and the event is recorded, together or not at all. Several as `items`: all or none; of a denial, `errors` names the item that did not fit. The answer's `quotas` are how those meters stand afterwards. An event id that was recorded before consumes nothing and is answered `duplicate`. A meter without a quota is recorded. Recording by `/usage` is never denied, and moves the same counters."
 	aboutMeters     = "Replaces what was set there, whole. A tenant inherits what it has not set itself from what is set for all tenants. Aggregation and unit are fixed, in each tenant, by the meter's first event there. A new price counts in statements from the next period on; the first price that a meter gets, in the present period already."
 	aboutSeries     = "Points follow each other without gap; where nothing was used they are zero. At most 1,000. Days and months are those of the tenant's zone and billing months, or the calendar's of `timezone`. With `group_by` the largest groups are told apart, `groups` of them."
 	aboutStatements = "An event's statement is fixed when it is recorded: that of its own period until 72 hours after the period's end, from then on that of the period in which it is recorded, as an adjustment. So a statement with `final` never changes. A meter has the price that it had when the period began or, where it had none, the first one that it got in the period; amounts are rounded once for each meter, half a millionth away from zero."
 	aboutSummary    = "Without times: the current billing month so far, the running quarter of an hour included."
 	aboutEvents     = "`quota.threshold_reached` tells that the use of a quota came to a share of its limit (`threshold`, per cent; 80 and 100 where the plan says nothing else), `quota.soft_limit_passed` that it went above a soft one: once per tenant, quota and period, however many servers there are. Of `workers` and `api_keys` once until use falls below, of `concurrent_runs` once a day. A threshold that is not reached any more, because the limit was raised, is armed again."
+	aboutStandings  = "What is told of each tenant is true now. The orders `nearest` and `busiest` are at most ten seconds old: no admission keeps them up to date. `at_least` goes with `nearest` and leaves out who has taken less of a limit, in percent."
+	aboutActivity   = "Of all servers together; at most a second behind, and kept for a day. `since` is an hour ago unless it is given, and may be 24 hours ago."
+	aboutStuck      = "At most fifty: with runs that are over their lease for a minute and were crashed by no server (`overdue`), or that wait for a worker for five minutes (`queued`, the oldest `since`)."
 	aboutDecision   = "A read: it takes nothing, and what it says may be over as soon as it is said."
 
 	aboutVerifyAudit = `Follows the chain of hashes up to the account, and says where it does not hold first, and how. ` +
@@ -94,7 +98,7 @@ var tags = []*huma.Tag{
 func tagOfPath(path string) string {
 	nouns := map[string]string{
 		"tenants": "Tenants", "plans": "Plans", "users": "Users", "members": "Members", "api-keys": "API keys", "operator-keys": "Operator keys", "runs": "Runs",
-		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "denials": "Denials", "events": "Events", "audit": "Audit",
+		"usage": "Usage", "meters": "Meters", "statements": "Statements", "workers": "Workers", "quotas": "Quotas", "standings": "Quotas", "plan-preview": "Quotas", "activity": "Runs", "stuck-runs": "Runs", "denials": "Denials", "events": "Events", "audit": "Audit",
 	}
 	tag := "Health"
 	for i, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
@@ -119,6 +123,8 @@ func describeParam(p *huma.Param) {
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",
 		"sequence": "Of the row of a signed head, which the chain must contain.", "hash": "Of that row.",
+		"order":    "`newest`; `nearest` to a limit first; or `busiest`, who has most runs of the present day, first.",
+		"at_least": "Only who has taken so much of a limit, in percent.", "since": "From this minute on.",
 		"format": "`csv`, or the form that is the default here; without it `Accept` decides.",
 		"period": "The date on which the period starts, in the tenant's zone.",
 		"meter":  "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",

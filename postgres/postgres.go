@@ -327,6 +327,11 @@ func (d *database) Clock() string {
 	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
 }
 
+var about = &sqlstore.Stmt{SQL: "SELECT 'PostgreSQL ' || current_setting('server_version'), pg_database_size(current_database())"}
+
+// About looks at the sizes of the database's files.
+func (d *database) About() *sqlstore.Stmt { return about }
+
 // Write opens a write transaction. It reads what is committed at each statement, not at its begin: what it reads after
 // it has waited for a lock must be what the lock's last holder has left.
 func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {

@@ -33,7 +33,8 @@ func (l Limits) Validate(override bool) []FieldError {
 	var errs []FieldError
 	for name, limit := range l {
 		if _, ok := Lookup(name); !ok {
-			errs = append(errs, FieldError{clip(string(name)), "is not a quota"})
+			_, _, wrong := name.meter()
+			errs = append(errs, FieldError{clip(string(name)), wrong})
 			continue
 		}
 		for _, e := range limit.validate(override) {

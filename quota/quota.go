@@ -64,17 +64,21 @@ var definitions = [...]Definition{
 	{RequestsPerMinute, Rate, "Requests per minute"},
 }
 
-// Definitions returns all quotas, always in the same order. The slice is the
-// caller's.
+// Definitions returns all quotas but those on meters, always in the same order.
+// The slice is the caller's.
 func Definitions() []Definition { return slices.Clone(definitions[:]) }
 
-// Lookup returns the definition of the quota called name, and whether there is
-// one. Names are case-sensitive.
+// Lookup returns the definition of the quota called name, those on meters
+// included, and whether there is one. Names are case-sensitive.
 func Lookup(name Name) (Definition, bool) {
 	for _, d := range definitions {
 		if d.Name == name {
 			return d, true
 		}
 	}
-	return Definition{}, false
+	meter, span, ok := name.Meter()
+	if !ok {
+		return Definition{}, false
+	}
+	return Definition{name, span, meter + " per " + span.String()}, true
 }

@@ -85,6 +85,11 @@ func (d *database) Remote() bool { return false }
 // Clock is the time of the machine, to the millisecond.
 func (d *database) Clock() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
 
+var about = &sqlstore.Stmt{SQL: "SELECT 'SQLite ' || sqlite_version(), page_count * page_size FROM pragma_page_count(), pragma_page_size()"}
+
+// About is quick: the file knows its size.
+func (d *database) About() *sqlstore.Stmt { return about }
+
 // Write opens a write transaction. It takes the file's write lock at once: a transaction that began to read first could
 // be refused when it comes to write.
 func (d *database) Write(ctx context.Context) (sqlstore.Session, error) {

@@ -42,6 +42,9 @@ func engineTests() []test {
 		{"MembersActAsTheyAre", engineMembersAct},
 		{"Purges", enginePurges},
 		{"CorrectsUsage", engineCorrects},
+		{"Consumes", engineConsumes},
+		{"LimitsMetersAnyTime", engineLimitsMeters},
+		{"CountsMetersThroughStalePlans", engineStalePlans},
 	}
 }
 

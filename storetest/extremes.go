@@ -24,6 +24,8 @@ func extremeTests() []test {
 		{"NumbersOfKeys", numbers(keys)},
 		{"NumbersOfKeyUses", numbers(keyUses)},
 		{"NumbersOfRuns", numbers(runs)},
+		{"NumbersOfMeters", numbers(meters)},
+		{"TimesOfMeters", times(meters)},
 		{"TimesOfAccounts", times(accounts)},
 		{"TimesOfTenants", times(profiles)},
 		{"TimesOfUsers", times(users)},

@@ -55,13 +55,13 @@ var keyUses = noun[rentroll.KeyRef, rentroll.KeyUse]{
 		return &rentroll.KeyUse{
 			TenantID: newID[rentroll.TenantID](s), Family: newID[rentroll.KeyID](s),
 			ConcurrentRuns: 1, TokensReserved: 2,
-			TokenMonth: rentroll.TokenMonth{TokensUsed: 3, MonthStart: after(4), TokensAhead: 5, MonthEnd: after(6)},
+			Tokens: rentroll.Tally{Used: 3, Start: after(4), Ahead: 5, End: after(6)},
 		}
 	},
 	bare: func(s *scene) *rentroll.KeyUse {
 		return &rentroll.KeyUse{TenantID: newID[rentroll.TenantID](s), Family: newID[rentroll.KeyID](s)}
 	},
-	edit: func(u *rentroll.KeyUse) { u.ConcurrentRuns, u.MonthStart = 7, after(8) },
+	edit: func(u *rentroll.KeyUse) { u.ConcurrentRuns, u.Tokens.Start = 7, after(8) },
 }
 
 func keyTests() []test {

@@ -160,7 +160,7 @@ func listKeyUses(s *scene) {
 	var all []*rentroll.KeyUse
 	for i := range 5 {
 		use := &rentroll.KeyUse{TenantID: tenant, Family: newID[rentroll.KeyID](s)}
-		use.TokensUsed, use.MonthStart = int64(i), after(0)
+		use.Tokens.Used, use.Tokens.Start = int64(i), after(0)
 		all = append(all, use)
 		s.put(func(b *rentroll.Batch) { b.KeyUses.Put(rentroll.KeyRef{TenantID: tenant, KeyID: use.Family}, use) })
 	}

@@ -21,6 +21,7 @@ func rollupTests() []test {
 		{"Peaks", rollupPeaks},
 		{"Groups", rollupGroups},
 		{"AddFromManySides", addRollupsFromManySides},
+		{"SumsOfMeters", sumsOfMeters},
 	}
 }
 
@@ -234,4 +235,58 @@ func rollupGroups(s *scene) {
 			return err
 		})
 	}
+}
+
+// sumsOfMeters asks for several meters and ranges at once, in a transaction and in a snapshot.
+func sumsOfMeters(s *scene) {
+	tenant, other := newID[rentroll.TenantID](s), newID[rentroll.TenantID](s)
+	worker := totalOf(tenant, "a", bucket(1))
+	worker.Dimension, worker.Value = "worker", "writer"
+	sums := map[rentroll.RollupKey]rentroll.RollupSum{worker: {Total: 1e9, Events: 1}, totalOf(other, "a", bucket(2)): {Total: 500, Events: 1}}
+	for i := range 40 { // ten hours, each bucket in a quarter of its own
+		sums[totalOf(tenant, "a", bucket(i))] = rentroll.RollupSum{Total: int64(i + 1), Events: 1}
+		sums[totalOf(tenant, "A", bucket(i))] = rentroll.RollupSum{Total: -1, Events: 2}
+	}
+	s.addRollups(sums)
+	want := map[rentroll.MeterSumRef]int64{}
+	for _, c := range []struct {
+		tenant   rentroll.TenantID
+		meter    string
+		from, to int
+		total    int64
+	}{
+		{tenant, "a", 0, 40, 820},
+		{tenant, "a", 3, 7, 22},
+		{tenant, "a", 2, 3, 3},
+		{tenant, "a", 7, 31, 468},
+		{tenant, "a", 40, 50, 0},
+		{tenant, "a", 5, 5, 0},
+		{tenant, "A", 1, 11, -10},
+		{tenant, "b", 0, 40, 0},
+		{other, "a", 0, 40, 500},
+	} {
+		want[rentroll.MeterSumRef{TenantID: c.tenant, Meter: c.meter, From: bucket(c.from), To: bucket(c.to)}] = c.total
+	}
+	check := func(load func(b *rentroll.Batch) error) {
+		b := &rentroll.Batch{MeterSums: map[rentroll.MeterSumRef]*int64{}}
+		for ref := range want {
+			b.MeterSums[ref] = nil
+		}
+		s.must(load(b))
+		for ref, total := range want {
+			switch answer := b.MeterSums[ref]; {
+			case answer == nil:
+				s.Errorf("%+v is not answered", ref)
+			case *answer != total:
+				s.Errorf("%+v comes to %d, want %d", ref, *answer, total)
+			}
+		}
+	}
+	s.view(func(ctx context.Context, r rentroll.Reader) error {
+		check(func(b *rentroll.Batch) error { return r.Load(ctx, b) })
+		return nil
+	})
+	tx, _ := s.claim()
+	check(func(b *rentroll.Batch) error { return tx.Load(s.Context(), b) })
+	tx.Rollback()
 }

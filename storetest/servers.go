@@ -12,6 +12,7 @@ func serverTests() []test {
 		{"Together", serversTogether},
 		{"Silent", serverSilent},
 		{"Withdrawn", serverWithdrawn},
+		{"Described", storeDescribed},
 		{"KeepsBatches", serverKeepsBatches},
 	}
 }
@@ -49,6 +50,26 @@ func serversTogether(s *scene) {
 			s.Errorf("server %d of 3 is told %+v", n+1, c)
 		}
 	}
+}
+
+// storeDescribed: a store tells its version and size, and the servers that live.
+func storeDescribed(s *scene) {
+	describe := func(silence time.Duration) rentroll.StoreDescription {
+		d, err := s.store.Describe(s.Context(), silence)
+		s.must(err)
+		if d.Version == "" || d.Bytes <= 0 {
+			s.Errorf("the store is described as %q, of %d bytes", d.Version, d.Bytes)
+		}
+		return d
+	}
+	same(s, "nobody", describe(time.Hour).Servers, nil)
+	s.announce(server(1), time.Hour)
+	same(s, "one server", describe(time.Hour).Servers, []rentroll.Server{server(1)})
+	s.announce(server(2), time.Hour)
+	if d := describe(time.Hour); len(d.Servers) != 2 {
+		s.Errorf("two servers live, and the store tells of %+v", d.Servers)
+	}
+	same(s, "those that were heard of in no time", describe(-time.Hour).Servers, nil)
 }
 
 // A server that has not been heard of for so long does not count, the one that asks always does.

@@ -208,7 +208,7 @@ func loadOfNothing(s *scene) {
 func loadInSteps(s *scene) {
 	k := fullKey(s)
 	keys.put(s, k)
-	use := &rentroll.KeyUse{TenantID: k.TenantID, Family: k.Family, TokenMonth: rentroll.TokenMonth{TokensUsed: 5}}
+	use := &rentroll.KeyUse{TenantID: k.TenantID, Family: k.Family, Tokens: rentroll.Tally{Used: 5}}
 	keyUses.put(s, use)
 	tx, b := s.claim(k.TenantID)
 	b.Keys.Want(keyRef(k))

@@ -23,6 +23,11 @@ func fullMeter(s *scene) *rentroll.Meter {
 	return &rentroll.Meter{
 		TenantID: newID[rentroll.TenantID](s), Name: "storage.gb_hours", Unit: "GB·h", Aggregation: rentroll.AggregateMax, Fixed: true,
 		DisplayName: "Storage é", PriceMicros: new(int64(1 << 40)), PricePer: 1000, Dimensions: []string{"model", "region"},
+		Use: rentroll.MeterUse{
+			Counted: true, DayMark: 80, MonthMark: 0x164,
+			Day:   rentroll.Tally{Used: 1, Ahead: 2, Start: after(3), End: after(4)},
+			Month: rentroll.Tally{Used: 5, Ahead: 6, Start: after(7), End: after(8)},
+		},
 	}
 }
 

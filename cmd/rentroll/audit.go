@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/client"
 )
 
 type auditCmd struct {
@@ -36,6 +37,10 @@ func (o AuditOf) check() error {
 
 type auditList struct {
 	AuditOf
+	Actor    string  `placeholder:"WHO" help:"Only what this actor did, as the column says."`
+	Resource string  `placeholder:"ID" help:"Only changes of what has this id."`
+	Since    instant `placeholder:"TIME" help:"Only changes from then on, such as 2026-01-31T00:00:00Z."`
+	Until    instant `placeholder:"TIME" help:"Only changes before then."`
 	Paging
 }
 
@@ -45,10 +50,11 @@ func (c *auditList) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return list(s, c.Paging, func(page rentroll.Page) (*rentroll.List[*rentroll.AuditRow], error) {
+		p := client.ListAuditParams{Actor: c.Actor, ResourceID: c.Resource, Start: c.Since.Time, End: c.Until.Time, Page: page}
 		if c.Platform {
-			return s.api.ListPlatformAudit(ctx, page)
+			return s.api.ListPlatformAudit(ctx, p)
 		}
-		return s.api.ListAudit(ctx, c.Tenant, page)
+		return s.api.ListAudit(ctx, c.Tenant, p)
 	}, []column[*rentroll.AuditRow]{
 		{"#", true, func(r *rentroll.AuditRow) string { return number(r.Sequence) }},
 		{"at", false, func(r *rentroll.AuditRow) string { return s.ago(r.At) }},

@@ -41,7 +41,7 @@ var examples = map[string][]string{
 	"tenant denials":   {"rentroll tenant denials acme"},
 
 	"plan list":   {"rentroll plan list"},
-	"plan put":    {"rentroll plan put team workers=25 runs_per_day=5000 concurrent_runs=40 tokens_per_month=60000000:soft"},
+	"plan put":    {"rentroll plan put team workers=25 runs_per_day=5000 concurrent_runs=40 tokens_per_month=60000000:soft", "rentroll plan put team meter:emails_sent_per_month=10000"},
 	"plan delete": {"rentroll plan delete team"},
 
 	"key create": {
@@ -106,6 +106,10 @@ var examples = map[string][]string{
 		"rentroll usage record acme emails_sent 12 --event-id 2026-01-31/4711",
 		"rentroll usage record acme --events @events.json",
 	},
+	"usage consume": {
+		"rentroll usage consume acme emails_sent 12 --event-id 2026-01-31/4711",
+		`rentroll usage consume acme --items '[{"meter":"emails_sent"},{"meter":"pages","amount":3}]'`,
+	},
 	"usage summary": {"rentroll usage summary acme", "rentroll usage summary acme --start 2026-01-01 --end 2026-02-01"},
 
 	"usage series": {
@@ -125,7 +129,7 @@ var examples = map[string][]string{
 	"meter put":  {"rentroll meter put emails_sent --unit mails --price-micros 400000 --price-per 1000", "rentroll meter put seats --tenant acme --aggregation max"},
 
 	"event list": {"rentroll event list acme", "rentroll event list --limit 100"},
-	"audit list": {"rentroll audit list acme", "rentroll audit list --platform"},
+	"audit list": {"rentroll audit list acme", "rentroll audit list acme --actor operator --since 2026-01-31T00:00:00Z", "rentroll audit list --platform"},
 	"audit verify": {
 		"rentroll audit verify acme",
 		"rentroll audit verify acme --head acme-head.json --public-key audit.pub",

@@ -105,7 +105,7 @@ func checkQuota(name string) error {
 	for _, d := range quota.Definitions() {
 		names = append(names, string(d.Name))
 	}
-	return usagef("%q is no quota: %s", name, strings.Join(names, ", "))
+	return usagef("%q is no quota: %s, or one on a meter, as in %s", name, strings.Join(names, ", "), quota.PerMonth("emails_sent"))
 }
 
 // limitText is a limit as parseLimit reads it.

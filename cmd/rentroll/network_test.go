@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/client"
 )
 
 // createBehindProxy makes the tenant acme as a proxy would forward the request.
@@ -39,7 +39,7 @@ func TestTrustedProxies(t *testing.T) {
 			}
 			p := serve(t, t.TempDir(), withKey(), flags...)
 			createBehindProxy(t, p, "192.0.2.9")
-			rows, err := p.connect(configuredKey).ListAudit(t.Context(), "acme", rentroll.Page{})
+			rows, err := p.connect(configuredKey).ListAudit(t.Context(), "acme", client.ListAuditParams{})
 			if err != nil || len(rows.Items) != 1 || string(rows.Items[0].IP) != want {
 				t.Errorf("the audit has %v (%v), want the address %s", rows, err, want)
 			}

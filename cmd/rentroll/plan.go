@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -17,10 +18,17 @@ type planCmd struct {
 	Delete planDelete `cmd:"" help:"Delete a plan that no tenant uses."`
 }
 
-// planColumns has a column for each quota.
-func planColumns() []column[*rentroll.Plan] {
+// planColumns has a column for each quota, and for each of those on meters that a plan limits.
+func planColumns(plans ...*rentroll.Plan) []column[*rentroll.Plan] {
 	columns := []column[*rentroll.Plan]{{"name", false, func(p *rentroll.Plan) string { return p.Name }}}
-	for _, d := range quota.Definitions() {
+	definitions, onMeters := quota.Definitions(), quota.Limits{}
+	for _, p := range plans {
+		maps.Copy(onMeters, p.Limits)
+	}
+	for _, name := range onMeters.Names() {
+		definitions = append(definitions, quota.Definition{Name: name, Title: string(name)})
+	}
+	for _, d := range definitions {
 		columns = append(columns, column[*rentroll.Plan]{d.Title, true, func(p *rentroll.Plan) string {
 			l, limited := p.Limits[d.Name]
 			if !limited {
@@ -36,7 +44,8 @@ type planList struct{}
 
 // Run lists the plans.
 func (c *planList) Run(ctx context.Context, s *session) error {
-	return list(s, noPaging, everything(s.api.ListPlans(ctx)), planColumns())
+	plans, err := s.api.ListPlans(ctx)
+	return list(s, noPaging, everything(plans, err), planColumns(plans...))
 }
 
 type planPut struct {
@@ -82,7 +91,7 @@ func (c *planPut) Run(ctx context.Context, s *session) error {
 		}
 	}
 	p, err := s.api.PutPlan(ctx, next)
-	return s.print(err, func() error { return printTable(s, []*rentroll.Plan{p}, planColumns()) })
+	return s.print(err, func() error { return printTable(s, []*rentroll.Plan{p}, planColumns(p)) })
 }
 
 // parseThresholds reads a list of per cents. What is wrong with them says the server.

@@ -138,11 +138,30 @@ func (s *session) printTenant(t *rentroll.Tenant) error {
 		}
 		fields = append(fields, field{strings.ToLower(d.Title), text})
 	}
+	for _, name := range onMeters(t) {
+		text := limit(t.Limits[name])
+		if o, overridden := t.LimitOverrides[name]; overridden {
+			text += " (" + s.overrideText(o) + ")"
+		}
+		fields = append(fields, field{string(name), text})
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Metadata)) {
 		fields = append(fields, field{"metadata " + name, t.Metadata[name]})
 	}
 	fields = append(fields, field{"created", s.when(t.CreatedAt)}, field{"updated", s.when(t.UpdatedAt)})
 	return s.printFields(fields)
+}
+
+// onMeters are the quotas on meters that a tenant has limits or overrides of.
+func onMeters(t *rentroll.Tenant) []quota.Name {
+	all := t.LimitOverrides.Clone()
+	if all == nil {
+		all = quota.Limits{}
+	}
+	for name := range t.Limits {
+		all[name] = quota.Limit{}
+	}
+	return all.Names()
 }
 
 // overrideText says what an override does beside setting the number.
@@ -279,7 +298,15 @@ type tenantQuotas struct{ ofTenant }
 
 // Run shows the quotas.
 func (c *tenantQuotas) Run(ctx context.Context, s *session) error {
-	return list(s, noPaging, everything(s.api.GetQuotas(ctx, c.Tenant)), []column[rentroll.QuotaUse]{
+	return list(s, noPaging, everything(s.api.GetQuotas(ctx, c.Tenant)), s.quotaColumns())
+}
+
+func (s *session) printQuotas(list []rentroll.QuotaUse) error {
+	return printTable(s, list, s.quotaColumns())
+}
+
+func (s *session) quotaColumns() []column[rentroll.QuotaUse] {
+	return []column[rentroll.QuotaUse]{
 		{"quota", false, func(q rentroll.QuotaUse) string { return string(q.Quota) }},
 		{"used", true, func(q rentroll.QuotaUse) string { return number(q.Used) }},
 		{"reserved", true, func(q rentroll.QuotaUse) string { return number(q.Reserved) }},
@@ -287,7 +314,7 @@ func (c *tenantQuotas) Run(ctx context.Context, s *session) error {
 		{"remaining", true, func(q rentroll.QuotaUse) string { return limit(q.Remaining) }},
 		{"", true, percent},
 		{"resets", false, func(q rentroll.QuotaUse) string { return s.agoOr(q.ResetsAt, "") }},
-	})
+	}
 }
 
 // percent is how much of a quota is taken, rounded down: 100 % is all of it.

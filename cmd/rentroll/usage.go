@@ -16,6 +16,7 @@ type usageCmd struct {
 	Remote
 
 	Record    usageRecord    `cmd:"" help:"Record usage: one event, or several."`
+	Consume   usageConsume   `cmd:"" help:"Use something up, if its quotas allow it."`
 	Summary   usageSummary   `cmd:"" help:"Add up a tenant's usage per meter."`
 	Statement usageStatement `cmd:"" help:"Show the statement of a billing period."`
 	Export    usageExport    `cmd:"" help:"Export single usage events, as CSV or JSON Lines."`
@@ -116,6 +117,67 @@ func (c *usageRecord) events(s *session) ([]client.UsageParams, error) {
 		return nil, usagef("--events is no list of events: %w", err)
 	}
 	return events, nil
+}
+
+type usageConsume struct {
+	ofTenant
+
+	Meter          string         `arg:"" optional:"" help:"What is used up, such as emails_sent."`
+	Amount         int64          `arg:"" optional:"" default:"1" help:"How much. Default: ${default}."`
+	Unit           string         `placeholder:"UNIT" help:"Its unit, fixed by the meter's first event. Default: the meter's; count for a new one."`
+	WorkerID       string         `name:"worker-id" placeholder:"WORKER" help:"Which worker uses it."`
+	APIKeyID       rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"Which key uses it."`
+	EventID        string         `name:"event-id" placeholder:"ID" help:"Names the event: it then counts once, however often it is sent."`
+	Metadata       string         `placeholder:"JSON" help:"A JSON object of the program's own: JSON, @FILE, or - for standard input."`
+	Items          string         `placeholder:"JSON" help:"Several things instead, all or none: a JSON list of objects as the API takes them, @FILE, or - for standard input."`
+	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`
+}
+
+// Run consumes, or fails with the denial.
+func (c *usageConsume) Run(ctx context.Context, s *session) error {
+	items, err := c.items(s)
+	if err != nil {
+		return err
+	}
+	out, err := s.api.Consume(ctx, c.Tenant, client.ConsumeParams{Items: items, IdempotencyKey: c.IdempotencyKey})
+	return s.print(err, func() error {
+		said := "Done."
+		switch {
+		case out.OverSoftLimit:
+			said = "Done, beyond a soft limit."
+		case !slices.ContainsFunc(out.Items, func(r rentroll.UsageResult) bool { return r.Status == rentroll.UsageRecorded }):
+			said = "It had been done before."
+		}
+		if err := s.done(nil, "%s", said); err != nil || len(out.Quotas) == 0 {
+			return err
+		}
+		return s.printQuotas(out.Quotas)
+	})
+}
+
+// items reads the items of the command line.
+func (c *usageConsume) items(s *session) ([]client.ConsumeItem, error) {
+	if c.Items == "" {
+		if c.Meter == "" {
+			return nil, usagef("name a meter, or give --items")
+		}
+		metadata, err := readJSON(s.std, "--metadata", c.Metadata)
+		return []client.ConsumeItem{{
+			Meter: c.Meter, Amount: c.Amount, Unit: c.Unit, WorkerID: c.WorkerID, APIKeyID: c.APIKeyID, EventID: c.EventID, Metadata: metadata,
+		}}, err
+	}
+	if c.Meter != "" {
+		return nil, usagef("give a meter, or --items, but not both")
+	}
+	data, err := readJSON(s.std, "--items", c.Items)
+	if err != nil {
+		return nil, err
+	}
+	var items []client.ConsumeItem
+	if err := json.Unmarshal(data, &items); err != nil {
+		return nil, usagef("--items is no list of items: %w", err)
+	}
+	return items, nil
 }
 
 type usageSummary struct {

@@ -45,6 +45,7 @@ func (t *tenant) clone() *tenant {
 	c.units, c.marks, c.marked = maps.Clone(t.units), maps.Clone(t.marks), maps.Clone(t.marked)
 	c.told, c.notices = maps.Clone(t.told), slices.Clip(t.notices)
 	c.fixedAs, c.meters, c.prices, c.values = maps.Clone(t.fixedAs), maps.Clone(t.meters), maps.Clone(t.prices), maps.Clone(t.values)
+	c.moved = maps.Clone(t.moved)
 	c.past, c.costs = slices.Clip(t.past), maps.Clone(t.costs)
 	for name, values := range c.values {
 		c.values[name] = maps.Clone(values)

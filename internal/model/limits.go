@@ -122,8 +122,44 @@ func (t *tenant) use(name quota.Name, now time.Time) use {
 			}
 		}
 	case quota.RequestsPerMinute: // a rate, of which nothing is counted up
+	default:
+		meter, span, _ := name.Meter()
+		u.period = new(t.monthAt(now))
+		if span == quota.Day {
+			u.period = new(t.dayAt(now))
+		}
+		for _, e := range t.events {
+			if e.Meter == meter && u.period.Contains(e.Time) {
+				u.used += e.Amount
+			}
+		}
 	}
 	return u
+}
+
+// onMeters are the quotas on meters that limit a tenant, in the order of their names.
+func (w *World) onMeters(t *tenant, now time.Time) (out []quota.Name) {
+	for _, limits := range []quota.Limits{w.plans[t.plan].Limits, t.Overrides} {
+		for name := range limits {
+			if meter, _, ok := name.Meter(); ok && !slices.Contains(out, name) && !w.limit(t, name, now).Unlimited &&
+				w.meter(t, meter).Aggregation != "max" {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// summed reports whether all quotas on meters that were not there before are on meters that add up.
+func (w *World) summed(t *tenant, next, was quota.Limits) bool {
+	for name := range next {
+		meter, _, ok := name.Meter()
+		if _, before := was[name]; ok && !before && w.meter(t, meter).Aggregation == "max" {
+			return false
+		}
+	}
+	return true
 }
 
 // tokensIn adds up the tokens used in a period.
@@ -203,18 +239,22 @@ func (w *World) GetQuotas(by Ref, now time.Time, id Ref) ([]QuotaView, *Refusal)
 	}
 	now = t.clock(now)
 	var out []QuotaView
-	for _, name := range quotas {
-		u := t.live(name, now)
-		v := QuotaView{Quota: name, Used: u.used, Reserved: u.reserved}
-		if l := w.limit(t, name, now); !l.Unlimited {
-			v.Limit, v.Remaining = &l.Max, new(max(0, l.Max-u.used-u.reserved))
-		}
-		if u.period != nil {
-			v.Start, v.ResetsAt = &u.period.Start, &u.period.End
-		}
-		out = append(out, v)
+	for _, name := range append(slices.Clone(quotas), w.onMeters(t, now)...) {
+		out = append(out, w.quotaView(t, name, now))
 	}
 	return out, nil
+}
+
+func (w *World) quotaView(t *tenant, name quota.Name, now time.Time) QuotaView {
+	u := t.live(name, now)
+	v := QuotaView{Quota: name, Used: u.used, Reserved: u.reserved}
+	if l := w.limit(t, name, now); !l.Unlimited {
+		v.Limit, v.Remaining = &l.Max, new(max(0, l.Max-u.used-u.reserved))
+	}
+	if u.period != nil {
+		v.Start, v.ResetsAt = &u.period.Start, &u.period.End
+	}
+	return v
 }
 
 // DecisionView says whether something would be allowed.

@@ -69,6 +69,7 @@ type tenant struct {
 	told       map[quota.Name]told
 	notices    []EventView
 	touched    bool
+	moved      map[string]bool // meters that events were recorded of since Watch looked last
 	units      map[string]string
 	marks      map[string]string // event id → its content
 	marked     map[string]marked
@@ -137,12 +138,15 @@ func (w *World) CreateTenant(by Ref, now time.Time, p CreateTenant) (*TenantView
 	if bad := w.takesTenants(p.Plan); bad != nil {
 		return nil, bad
 	}
+	if !w.summed(nil, p.Overrides, nil) {
+		return nil, refuse(ValidationFailed)
+	}
 	t := &tenant{
 		TenantFields: p.TenantFields, ref: p.Ref, slug: p.Slug, plan: p.Plan, status: Active,
 		created: now, updated: now, since: now, last: now,
 		units: map[string]string{}, marks: map[string]string{}, marked: map[string]marked{},
 		fixedAs: map[string]string{}, meters: map[string]MeterDef{}, costs: map[time.Time]int64{}, prices: map[string][]price{}, values: map[string]map[string]bool{},
-		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{},
+		members: map[Ref]*member{}, workers: map[string]*worker{}, told: map[quota.Name]told{}, moved: map[string]bool{},
 	}
 	t.day, t.month = quota.DayOf(now, t.zone()), quota.MonthOf(now, t.zone(), t.Anchor)
 	t.log("tenant.create")
@@ -183,6 +187,16 @@ func (t *tenant) view(w *World, now time.Time) *TenantView {
 			v.Limits[name] = &l.Max
 		}
 	}
+	for _, limits := range []quota.Limits{w.plans[t.plan].Limits, t.Overrides} {
+		for name := range limits {
+			if _, _, ok := name.Meter(); !ok {
+				continue
+			}
+			if l := w.limit(t, name, t.clock(now)); !l.Unlimited {
+				v.Limits[name] = &l.Max
+			}
+		}
+	}
 	return v
 }
 
@@ -210,7 +224,7 @@ func (w *World) UpdateTenant(by Ref, now time.Time, id Ref, edit func(*TenantFie
 	before := t.view(w, now)
 	fields := t.view(w, now).TenantFields
 	edit(&fields)
-	if !fields.valid() {
+	if !fields.valid() || !w.summed(t, fields.Overrides, t.Overrides) {
 		return nil, refuse(ValidationFailed)
 	}
 	for _, other := range w.tenants {
@@ -266,15 +280,15 @@ func (w *World) UpdatePlan(by Ref, now time.Time, id Ref, plan string) (*UpdateP
 		t.plan, t.updated = plan, now
 		t.log("tenant.plan")
 	}
-	if len(w.overLimits(t, now)) > 0 {
+	if len(w.overLimits(t, quotas, now)) > 0 {
 		t.crashOverdue(now)
 	}
-	return &UpdatePlanView{Tenant: t.view(w, now), Over: w.overLimits(t, now)}, nil
+	return &UpdatePlanView{Tenant: t.view(w, now), Over: w.overLimits(t, append(slices.Clone(quotas), w.onMeters(t, now)...), now)}, nil
 }
 
-func (w *World) overLimits(t *tenant, now time.Time) []OverLimit {
+func (w *World) overLimits(t *tenant, names []quota.Name, now time.Time) []OverLimit {
 	out := []OverLimit{}
-	for _, name := range quotas {
+	for _, name := range names {
 		use := t.use(name, now)
 		if l := w.limit(t, name, now); !l.Unlimited && use.used+use.reserved > l.Max {
 			out = append(out, OverLimit{name, l.Max, use.used + use.reserved})
@@ -351,6 +365,9 @@ func (w *World) PutPlan(by Ref, now time.Time, p PlanView) (bool, *Refusal) {
 		p.Limits = quota.Limits{}
 	}
 	was, known := w.plans[p.Name]
+	if !w.summed(nil, p.Limits, was.Limits) {
+		return false, refuse(ValidationFailed)
+	}
 	if !known || !reflect.DeepEqual(was, p) {
 		w.plans[p.Name] = p
 		w.changed(now, "plan.put")

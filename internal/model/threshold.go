@@ -39,7 +39,14 @@ func (w *World) watch(t *tenant) {
 	if list := w.plans[t.plan].Thresholds; list != nil {
 		percents = list
 	}
-	for _, name := range quotas {
+	names := slices.Clone(quotas)
+	for meter := range t.moved { // those on meters are told of with the meter's events
+		if w.meter(t, meter).Aggregation != "max" {
+			names = append(names, quota.PerDay(meter), quota.PerMonth(meter))
+		}
+	}
+	clear(t.moved)
+	for _, name := range names {
 		if name == quota.APIKeys {
 			continue // the engine counts an expired key until somebody looks at it: see its own tests
 		}

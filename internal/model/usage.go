@@ -39,6 +39,9 @@ type marked struct {
 func (t *tenant) used(e event, now time.Time) event {
 	e.Of, e.On = t.owner(e.Time, now)
 	t.events = append(t.events, e)
+	if e.Meter != tokensUsed && e.Meter != workerRuns {
+		t.moved[e.Meter] = true
+	}
 	return e
 }
 
@@ -210,6 +213,9 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	back.Amount = e.Amount
 	back.Of, back.On = t.owner(back.Time, now)
 	t.events = append(t.events, back)
+	if back.Meter != tokensUsed {
+		t.moved[back.Meter] = true
+	}
 	t.marks[id] = text(e)
 	t.marked[id] = marked{event: back, corrects: true, at: now}
 	return "recorded", ""

@@ -83,6 +83,8 @@ func everyQuotaIsExact(t *testing.T, r *rig) {
 			_, _, err := r.any().CreateAPIKey(t.Context(), rentroll.CreateAPIKeyParams{TenantID: id, Name: fmt.Sprintf("key %d", i)})
 			return err
 		}},
+		{quota.PerDay("emails"), 60, 8, func(id rentroll.TenantID, _ int) error { return r.consume(id, "emails", 7) }},
+		{quota.PerMonth("emails"), 9, 9, func(id rentroll.TenantID, _ int) error { return r.consume(id, "emails", 1) }},
 	}
 	for i, test := range tests {
 		t.Run(string(test.name), func(t *testing.T) {

@@ -249,5 +249,34 @@ func (g *generator) limits(overrides bool) quota.Limits {
 		}
 		out[d.Name] = l
 	}
+	g.onMeters(out, overrides)
 	return out
+}
+
+// onMeters adds limits on meters.
+func (g *generator) onMeters(out quota.Limits, overrides bool) {
+	for _, of := range []struct {
+		meter string
+		most  int64
+	}{{"emails", 900}, {"calls", 6}, {"storage.gb", 2000}} {
+		for _, name := range []quota.Name{quota.PerDay(of.meter), quota.PerMonth(of.meter)} {
+			if g.chance(60) {
+				continue
+			}
+			l := quota.Of(g.Int64N(of.most))
+			switch g.IntN(8) {
+			case 0:
+				l = quota.NoLimit()
+			case 1, 2:
+				l.Mode = quota.Soft
+			}
+			if overrides && g.chance(30) {
+				l.Until = g.now.Add(g.upTo(30 * time.Hour)).Truncate(time.Second)
+			}
+			out[name] = l
+		}
+	}
+	if g.chance(3) {
+		out[pick(g, []quota.Name{quota.PerDay("seats"), quota.PerDay("seats"), "meter:emails", "meter:tokens_used_per_month"})] = quota.Of(5)
+	}
 }

@@ -20,6 +20,7 @@ func (g *generator) operation() op {
 		{6, g.retry},
 		{20, g.usage},
 		{4, g.increment},
+		{12, g.consumption},
 		{4, g.sums},
 		{2, g.series},
 		{2, g.meter},

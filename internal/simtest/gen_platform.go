@@ -148,8 +148,9 @@ func (g *generator) monthEnd() []planned {
 	if g.chance(25) {
 		later = after.Add(28*24*time.Hour + g.upTo(60*24*time.Hour)) // a month or two go by unseen
 	}
+	meter := pick(g, []string{"tokens_used", "emails"})
 	event := func(at time.Time) op {
-		e := model.UsageEvent{Meter: "tokens_used", Amount: g.Int64N(900), Time: at, Key: key}
+		e := model.UsageEvent{Meter: meter, Amount: g.Int64N(900), Time: at, Key: key}
 		return recordOne(model.Program, model.RecordUsage{Tenant: id, Events: []model.UsageEvent{e}})
 	}
 	admission := createRun(model.Program, model.CreateRun{Tenant: id, Worker: "alpha", Task: "close", Key: key, Reserve: g.Int64N(900)})
@@ -162,6 +163,7 @@ func (g *generator) monthEnd() []planned {
 		{later, admission},
 		{later, getQuotas(0, id)},
 		{later, event(time.Time{})},
+		{later, consumeOne(id, "emails", 1+g.Int64N(300))},
 		{later, admission},
 	}
 }

@@ -105,6 +105,12 @@ func (r *rig) run(tenant rentroll.TenantID) (*rentroll.Run, error) {
 	return r.any().CreateRun(r.t.Context(), rentroll.CreateRunParams{TenantID: tenant, WorkerID: "builder", Task: "build"})
 }
 
+// consume uses up some of a meter.
+func (r *rig) consume(tenant rentroll.TenantID, meter string, amount int64) error {
+	_, err := r.any().Consume(r.t.Context(), rentroll.ConsumeParams{TenantID: tenant, Items: []rentroll.ConsumeItem{{Meter: meter, Amount: amount}}})
+	return err
+}
+
 // mustRun admits a run.
 func (r *rig) mustRun(tenant rentroll.TenantID) *rentroll.Run {
 	r.t.Helper()

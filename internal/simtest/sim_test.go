@@ -36,6 +36,9 @@ var met = []string{
 	"RecordUsage event_id_conflict", "RecordUsage validation_failed", "RecordUsage tenant_terminated", "IncrementUsage",
 	"RecordCorrection", "RecordCorrection validation_failed", "RecordCorrection unit_mismatch", "RecordCorrection event_id_conflict",
 	"RecordCorrection forbidden",
+	"Consume", "Consume quota_exceeded tenant meter:emails_per_day", "Consume quota_exceeded tenant meter:emails_per_month",
+	"Consume quota_exceeded tenant meter:calls_per_day", "Consume event_id_conflict", "Consume unit_mismatch", "Consume validation_failed",
+	"Consume tenant_suspended", "Consume idempotency_mismatch",
 	"DeleteMembership last_owner", "UpdateMembership last_owner", "DeleteUser last_owner", "CreateTenant already_exists",
 	"CreateTenant unknown_plan", "UpdatePlan", "UpdateTenant", "Transition invalid_transition", "DeletePlan invalid_transition",
 }

@@ -24,6 +24,9 @@ type Dialect interface {
 	// Clock is the expression by which the database tells its time, in microseconds since 1970.
 	Clock() string
 
+	// About reads the database's version, for people, and how many bytes it holds.
+	About() *Stmt
+
 	// Stamps are two expressions about the order of write transactions. The first is the number of the present one. The
 	// second, in a snapshot, is a number that no transaction which the snapshot does not see is below.
 	Stamps() (own, horizon string)

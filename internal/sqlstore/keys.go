@@ -92,19 +92,19 @@ var keyUses = prepare(table[rentroll.KeyRef, rentroll.KeyUse]{
 		a.ID(r.Family)
 		a.Int(r.ConcurrentRuns)
 		a.Int(r.TokensReserved)
-		a.Int(r.TokensUsed)
-		bindTime(a, r.MonthStart)
-		a.Int(r.TokensAhead)
-		bindTime(a, r.MonthEnd)
+		a.Int(r.Tokens.Used)
+		bindTime(a, r.Tokens.Start)
+		a.Int(r.Tokens.Ahead)
+		bindTime(a, r.Tokens.End)
 	},
 	scan: func(row Row) (rentroll.KeyRef, *rentroll.KeyUse, error) {
 		r := &rentroll.KeyUse{TenantID: row.ID(), Family: row.ID()}
 		r.ConcurrentRuns = row.Int()
 		r.TokensReserved = row.Int()
-		r.TokensUsed = row.Int()
-		r.MonthStart = scanTime(row)
-		r.TokensAhead = row.Int()
-		r.MonthEnd = scanTime(row)
+		r.Tokens.Used = row.Int()
+		r.Tokens.Start = scanTime(row)
+		r.Tokens.Ahead = row.Int()
+		r.Tokens.End = scanTime(row)
 		return rentroll.KeyRef{TenantID: r.TenantID, KeyID: r.Family}, r, nil
 	},
 })

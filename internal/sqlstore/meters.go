@@ -8,9 +8,10 @@ import (
 )
 
 var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
-	name:    "meters",
-	columns: columns("tenant_id:id name:text unit:text aggregation:text fixed display_name:text price_micros price_per dimensions:text"),
-	keys:    2,
+	name: "meters",
+	columns: columns("tenant_id:id name:text unit:text aggregation:text fixed display_name:text price_micros price_per dimensions:text" +
+		" counted day_used day_ahead day_start day_end day_mark month_used month_ahead month_start month_end month_mark"),
+	keys: 2,
 	bindKey: func(a Args, k rentroll.MeterRef) {
 		a.ID(k.TenantID)
 		a.Text(k.Name)
@@ -25,6 +26,11 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 		bindNullInt(a, r.PriceMicros)
 		a.Int(r.PricePer)
 		bindNullList(a, r.Dimensions)
+		bindBool(a, r.Use.Counted)
+		bindTally(a, r.Use.Day)
+		a.Int(int64(r.Use.DayMark))
+		bindTally(a, r.Use.Month)
+		a.Int(int64(r.Use.MonthMark))
 	},
 	scan: func(row Row) (rentroll.MeterRef, *rentroll.Meter, error) {
 		r := &rentroll.Meter{
@@ -32,9 +38,25 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 			DisplayName: rentroll.NullString(row.Text()), PriceMicros: scanNullInt(row), PricePer: row.Int(),
 		}
 		err := scanValue(row, &r.Dimensions)
+		r.Use.Counted = scanBool(row)
+		r.Use.Day = scanTally(row)
+		r.Use.DayMark = uint16(row.Int())
+		r.Use.Month = scanTally(row)
+		r.Use.MonthMark = uint16(row.Int())
 		return rentroll.MeterRef{TenantID: r.TenantID, Name: r.Name}, r, err
 	},
 })
+
+func bindTally(a Args, t rentroll.Tally) {
+	a.Int(t.Used)
+	a.Int(t.Ahead)
+	bindTime(a, t.Start)
+	bindTime(a, t.End)
+}
+
+func scanTally(row Row) rentroll.Tally {
+	return rentroll.Tally{Used: row.Int(), Ahead: row.Int(), Start: scanTime(row), End: scanTime(row)}
+}
 
 var prices = prepare(table[rentroll.PriceRef, rentroll.MeterPrice]{
 	name:    "meter_prices",
@@ -111,4 +133,59 @@ func (r *reader) ListPrices(ctx context.Context, tenant rentroll.TenantID, befor
 		Scan: prices.found(func(_ rentroll.PriceRef, p *rentroll.MeterPrice) { out = append(out, p) }),
 	})
 	return out, err
+}
+
+// askMeterSums answers what the rollups of meters come to: whole hours by one statement for all, and the parts of hours.
+func askMeterSums(b *rentroll.Batch, requests []*Request) []*Request {
+	var refs []rentroll.MeterSumRef
+	var totals []*int64
+	for ref, answer := range b.MeterSums {
+		if answer == nil {
+			refs, totals = append(refs, ref), append(totals, new(int64))
+		}
+	}
+	if len(refs) == 0 {
+		return requests
+	}
+	spans := make([]span, len(refs))
+	for i, ref := range refs {
+		b.MeterSums[ref] = totals[i]
+		spans[i] = spanOf(ref.From, ref.To)
+	}
+	requests = append(requests, &Request{
+		Stmt: groupRollups, Rows: len(refs),
+		Bind: func(i int, a Args) {
+			bindRange(refs[i].TenantID, "", spans[i].from, spans[i].to)(i, a)
+			a.Text(refs[i].Meter)
+			a.Int(int64(i))
+		},
+		Scan: func(row Row) error {
+			i := row.Int()
+			row.Text()
+			*totals[i] = saturating(*totals[i], scanHalves(row))
+			row.Int()
+			return nil
+		},
+	})
+	for i, s := range spans {
+		for _, p := range s.parts {
+			requests = append(requests, &Request{
+				Stmt: groupParts, Rows: 1,
+				Bind: func(_ int, a Args) {
+					a.ID(refs[i].TenantID)
+					a.Text("")
+					a.Int(p.hour.UnixMicro())
+					a.Text(refs[i].Meter)
+					a.Int(int64(i))
+				},
+				Scan: func(row Row) error {
+					row.Int()
+					row.Text()
+					*totals[i] = saturating(*totals[i], p.scan(row).Total)
+					return nil
+				},
+			})
+		}
+	}
+	return requests
 }

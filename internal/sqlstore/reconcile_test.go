@@ -18,7 +18,7 @@ func (w *tampered) furnish() {
 		}
 	}
 	_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
-		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit()}
+		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6)}
 		return nil
 	}})
 	must(nil, err)
@@ -93,6 +93,10 @@ func TestReconcile(t *testing.T) {
 			{"key_uses", "concurrent_runs", "UPDATE key_uses SET concurrent_runs = 4"},
 			{"key_uses", "tokens_reserved", "UPDATE key_uses SET tokens_reserved = 0"},
 			{"key_uses", "tokens_used", "UPDATE key_uses SET tokens_used = 1"},
+			{"meters", "day_used", "UPDATE meters SET day_used = day_used + 4 WHERE name = 'pages'"},
+			{"meters", "day_ahead", "UPDATE meters SET day_ahead = 4 WHERE name = 'pages'"},
+			{"meters", "month_used", "UPDATE meters SET month_used = 0 WHERE name = 'pages'"},
+			{"meters", "month_ahead", "UPDATE meters SET month_ahead = -1 WHERE name = 'pages'"},
 			{"usage_rollups", "total", "UPDATE usage_rollups SET total = total + 1 WHERE meter = 'pages' AND dimension = '' AND total = 6"},
 			{"usage_rollups", "events", "UPDATE usage_rollups SET events = 8 WHERE meter = 'pages' AND dimension = 'worker'"},
 			{"usage_rollups", "total", "UPDATE usage_rollups SET total = 0 WHERE meter = 'tokens_used' AND dimension = 'api_key'"},

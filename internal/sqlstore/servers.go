@@ -10,7 +10,7 @@ import (
 
 // presence holds the statements about the servers that share a database. They go by the database's clock, the one that
 // all servers have in common, and so they are made for each dialect.
-type presence struct{ announce, count, forget, withdraw *Stmt }
+type presence struct{ announce, count, forget, withdraw, live *Stmt }
 
 func newPresence(clock string) presence {
 	return presence{
@@ -20,6 +20,7 @@ func newPresence(clock string) presence {
 			FROM servers WHERE id = $1 OR seen_at > ` + clock + " - $2"},
 		forget:   &Stmt{SQL: "DELETE FROM servers WHERE seen_at < " + clock + " - $1"},
 		withdraw: &Stmt{SQL: "DELETE FROM servers WHERE id = $1"},
+		live:     &Stmt{SQL: "SELECT id, name, started_at FROM servers WHERE seen_at > " + clock + " - $1"},
 	}
 }
 
@@ -68,6 +69,21 @@ func (s *Store) Announce(ctx context.Context, server rentroll.Server, silence ti
 		}
 	}
 	return c, session.Commit(ctx)
+}
+
+// Describe says what the database is, and who shares it.
+func (s *Store) Describe(ctx context.Context, silence time.Duration) (d rentroll.StoreDescription, err error) {
+	err = s.dialect.Ask(ctx,
+		&Request{Stmt: s.dialect.About(), Rows: 1, Bind: func(int, Args) {}, Scan: func(row Row) error {
+			d.Version, d.Bytes = row.Text(), row.Int()
+			return nil
+		}},
+		&Request{Stmt: s.presence.live, Rows: 1, Bind: func(_ int, a Args) { a.Int(silence.Microseconds()) }, Scan: func(row Row) error {
+			d.Servers = append(d.Servers, rentroll.Server{ID: row.ID(), Name: row.Text(), StartedAt: scanTime(row)})
+			return nil
+		}},
+	)
+	return d, err
 }
 
 // Withdraw forgets a server that stops.

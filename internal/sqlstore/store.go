@@ -157,6 +157,7 @@ func loads(b *rentroll.Batch, requests []*Request) []*Request {
 	requests = askHashes(b, requests)
 	requests = sessions.load(&b.Sessions, requests)
 	requests = askSessions(b, requests)
+	requests = askMeterSums(b, requests)
 	return askOperatorKeys(b, requests)
 }
 
