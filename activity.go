@@ -114,15 +114,20 @@ const (
 )
 
 // ListStuck lists tenants whose runs do not move, at most fifty: runs that are over their lease and that no server has
-// crashed, and runs that wait for a worker. Of queued runs the first five thousand open ones of the platform are looked at.
+// crashed, and runs that wait for a worker. Of queued runs the first five thousand open ones of the platform are looked at;
+// whose runs are over their lease is looked for among what was known ten seconds ago at most, as with ListStandings.
 // It needs an operator with run:read.
 func (e *Engine) ListStuck(ctx context.Context) ([]*StuckTenant, error) {
 	if err := e.actor.mayOperate(PermRunRead); err != nil {
 		return nil, err
 	}
+	all, err := e.ranked(ctx)
+	if err != nil {
+		return nil, err
+	}
 	now := e.now()
 	out := []*StuckTenant{}
-	err := e.view(ctx, func(r Reader) error {
+	err = e.view(ctx, func(r Reader) error {
 		found := map[TenantID]*StuckTenant{}
 		of := func(id TenantID) *StuckTenant {
 			if found[id] == nil {
@@ -132,17 +137,16 @@ func (e *Engine) ListStuck(ctx context.Context) ([]*StuckTenant, error) {
 			return found[id]
 		}
 		late := now.Add(-stuckOverdue)
-		overdue, err := r.ListOverdue(ctx, late, TenantID{}, stuckMost)
-		if err != nil {
-			return err
-		}
-		for _, id := range overdue {
-			sum, err := r.CountOverdueRuns(ctx, id, late)
+		for i, n := range all[standingDue] {
+			if i == stuckMost || -n.rank > late.UnixMicro() {
+				break
+			}
+			sum, err := r.CountOverdueRuns(ctx, n.id, late)
 			if err != nil {
 				return err
 			}
-			if sum.Runs > 0 { // not keys, nor a bound that is lower than need be
-				of(id).Overdue = sum.Runs
+			if sum.Runs > 0 { // not a bound that is lower than need be
+				of(n.id).Overdue = sum.Runs
 			}
 		}
 		waiting, err := r.ListWaiting(ctx, now.Add(-stuckQueued), stuckScan, stuckMost)

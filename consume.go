@@ -230,6 +230,9 @@ func (c *consume) try(l *ledger, a *Account) (soft bool, err error) {
 			continue
 		case UsageRecorded:
 		}
+		if !l.bears(c.tenant, in.Meter, taken[in.Meter]+in.Amount, a.clock(l.now)) {
+			return false, problems{{c.field(len(c.items), i, "amount"), tooHeavy}}.err()
+		}
 		over, denied := c.take(l, a, in, taken[in.Meter])
 		if denied != nil {
 			if len(c.items) > 1 {

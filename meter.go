@@ -41,6 +41,9 @@ type Meter struct {
 	PricePer    int64  // 0 where there is no price
 	Dimensions  []string
 	Use         MeterUse // for quotas on it
+
+	Heavy      int64     // the large amounts recorded in HeavyMonth; bounds what can be recorded, and is of no use else
+	HeavyMonth time.Time // a month of UTC; zero for none
 }
 
 // MeterPrice is a price of a meter from an instant on, for statements. A nil price is none of its own.
@@ -302,6 +305,9 @@ func (c *putMeter) next(was *Meter) (*Meter, error) {
 		m.PricePer = max(c.p.PricePer, 1)
 	}
 	unit, aggregation, fixed := "", AggregateSum, false
+	if was != nil {
+		m.Heavy, m.HeavyMonth = was.Heavy, was.HeavyMonth
+	}
 	if was != nil && was.Fixed {
 		m.Fixed, fixed = true, true
 		m.Use = was.Use

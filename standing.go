@@ -272,6 +272,9 @@ type standings struct {
 	shut  bool
 }
 
+// standingDue is the order of tenants with open runs by when the first of them may be over its lease, the earliest first.
+const standingDue StandingOrder = "due"
+
 // orders has all tenants in each order that is made of their accounts.
 type orders map[StandingOrder][]rung
 
@@ -342,6 +345,9 @@ func (e *Engine) readStandings() {
 				_, permille := a.nearest(live[i].plan, onMeters[i], live[i].now)
 				order[StandingNearest] = append(order[StandingNearest], rung{permille, a.TenantID, a.Status, a.Plan})
 				order[StandingBusiest] = append(order[StandingBusiest], rung{a.RunsToday, a.TenantID, a.Status, a.Plan})
+				if !a.NextLeaseExpiry.IsZero() {
+					order[standingDue] = append(order[standingDue], rung{-a.NextLeaseExpiry.UnixMicro(), a.TenantID, a.Status, a.Plan})
+				}
 				after = a.TenantID
 			}
 			return err

@@ -30,6 +30,9 @@ type incrementUsage struct {
 }
 
 func (c *incrementUsage) wants(b *Batch) {
+	if c.tokens >= heavyAmount {
+		b.Meters.Want(MeterRef{c.tenant, MeterTokensUsed})
+	}
 	if !c.by.APIKeyID.IsZero() {
 		b.Keys.Want(KeyRef{c.tenant, c.by.APIKeyID})
 	}
@@ -43,6 +46,9 @@ func (c *incrementUsage) decide(l *ledger) error {
 	if err := a.records(now); err != nil {
 		return err
 	}
+	if !l.bears(c.tenant, MeterTokensUsed, c.tokens, now) {
+		return problems{{"tokens", tooHeavy}}.err()
+	}
 	var use *KeyUse
 	if !c.by.APIKeyID.IsZero() {
 		if use, err = l.useOfKey(KeyRef{c.tenant, c.by.APIKeyID}); err != nil {
@@ -50,6 +56,7 @@ func (c *incrementUsage) decide(l *ledger) error {
 		}
 	}
 	l.touch(a, now)
+	l.weigh(c.tenant, MeterTokensUsed, c.tokens, now)
 	a.RunsToday++
 	ev := UsageEvent{
 		ID: newID[usageKind](now, l.entropy()), TenantID: c.tenant, Meter: MeterWorkerRuns, Amount: 1, Unit: defaultUnit,

@@ -47,6 +47,7 @@ var pgSections = []section{
 	{"pg-usage-reads", pgReads},
 	{"pg-usage-load", pgLoad},
 	{"pg-keys", pgKeys},
+	{"pg-console", consolePostgres},
 	{"pg-stranger", pgStranger},
 	{"pg-memory", pgMemory},
 }

@@ -22,7 +22,7 @@ var (
 	usageColumns = strings.Fields("tenant_id time id meter amount unit recorded_at worker_id api_key_id event_id")
 	usageTypes   = strings.Fields("uuid bigint uuid text bigint text bigint text uuid text")
 	markColumns  = strings.Fields("tenant_id event_id fingerprint usage_id recorded_at time corrected")
-	markTypes    = strings.Fields("uuid text bytea uuid bigint bigint bigint")
+	markTypes    = strings.Fields("uuid text bytea uuid bigint bigint bigint") //nolint:dupword // each for its column
 )
 
 // bulkInsert is the statement that inserts rows as arrays.

@@ -51,6 +51,7 @@ var sections = []section{
 	{"check", check},
 	{"summary", summary},
 	{"list", list},
+	{"console", consoleSQLite},
 	{"flood", flood},
 	{"memory", memory},
 }

@@ -55,7 +55,7 @@ type person struct {
 // How many lines the tables of a tenant's page have.
 const (
 	tenantRuns    = 20
-	tenantDenials = 12
+	tenantDenials = 8
 	tenantKeys    = 20
 	tenantMembers = 20
 	tenantAudit   = 12

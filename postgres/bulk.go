@@ -81,9 +81,7 @@ func bulkText(b *sqlstore.Bulk, lock sqlstore.Lock, omitted mask) string {
 	case sqlstore.OpDelete:
 		return "DELETE FROM " + b.Table + " USING " + from + " WHERE " + where
 	case sqlstore.OpAdd:
-		sums := join(b.Keys, len(names), ", ", func(i int) string {
-			return fmt.Sprintf("%s = %s.%s + excluded.%s", names[i], b.Table, names[i], names[i])
-		})
+		sums := join(b.Keys, len(names), ", ", func(i int) string { return sqlstore.Sum(b.Table, names[i]) })
 		return "INSERT INTO " + b.Table + " (" + list + ") SELECT " + list + " FROM " + from +
 			" ON CONFLICT (" + strings.Join(names[:b.Keys], ", ") + ") DO UPDATE SET " + sums
 	case sqlstore.OpKeep:

@@ -45,6 +45,7 @@ func engineTests() []test {
 		{"Consumes", engineConsumes},
 		{"LimitsMetersAnyTime", engineLimitsMeters},
 		{"CountsMetersThroughStalePlans", engineStalePlans},
+		{"RefusesWhatNoBucketHolds", engineHeavy},
 	}
 }
 

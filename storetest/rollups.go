@@ -18,6 +18,7 @@ func rollupTests() []test {
 		{"NegativeSums", negativeRollups},
 		{"Quarters", rollupQuarters},
 		{"SumsBeyondNumbers", rollupsBeyond},
+		{"FullBucket", rollupsFull},
 		{"Peaks", rollupPeaks},
 		{"Groups", rollupGroups},
 		{"AddFromManySides", addRollupsFromManySides},
@@ -176,6 +177,19 @@ func rollupsBeyond(s *scene) {
 	})
 	same(s, "the sums", s.sumRollups(tenant, bucket(0), bucket(10)), map[string]rentroll.RollupSum{
 		"up": {Total: math.MaxInt64, Events: 2}, "down": {Total: math.MinInt64, Events: 2}, "even": {Total: 1, Events: 2},
+	})
+}
+
+// rollupsFull: a bucket takes no more than the largest number, and keeps what it counts.
+func rollupsFull(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	for _, amount := range []int64{math.MaxInt64 - 3, 2, 5, 1e12} {
+		s.addRollups(map[rentroll.RollupKey]rentroll.RollupSum{totalOf(tenant, "full", bucket(0)): {Total: amount, Events: 1}})
+	}
+	s.addRollups(map[rentroll.RollupKey]rentroll.RollupSum{totalOf(tenant, "less", bucket(0)): {Total: 7, Events: 1}})
+	s.addRollups(map[rentroll.RollupKey]rentroll.RollupSum{totalOf(tenant, "less", bucket(0)): {Total: -7, Events: 1}})
+	same(s, "the sums", s.sumRollups(tenant, bucket(0), bucket(4)), map[string]rentroll.RollupSum{
+		"full": {Total: math.MaxInt64, Events: 4}, "less": {Total: 0, Events: 2},
 	})
 }
 

@@ -28,6 +28,7 @@ func fullMeter(s *scene) *rentroll.Meter {
 			Day:   rentroll.Tally{Used: 1, Ahead: 2, Start: after(3), End: after(4)},
 			Month: rentroll.Tally{Used: 5, Ahead: 6, Start: after(7), End: after(8)},
 		},
+		Heavy: 2e18, HeavyMonth: after(9),
 	}
 }
 

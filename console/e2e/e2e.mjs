@@ -60,6 +60,18 @@ async function look(page, name) {
   await page.screenshot({ path: `${folder}/${name}.png` });
 }
 
+// measure takes down when a page was painted first, and how far things have moved on it since without anybody touching it.
+const paints = {};
+async function measure(page, name) {
+  const { paint, shift } = await page.evaluate(() => new Promise((done) => {
+    let shift = 0;
+    new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) shift += e.value; }).observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => done({ paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime, shift }), 300);
+  }));
+  (paints[name] ||= []).push(paint);
+  if (shift > 0.1) fail(`${name} moves by itself: a layout shift of ${shift.toFixed(3)}`);
+}
+
 const tenant = `${base}/console/tenants/atlas-robotics`;
 const main = await open();
 
@@ -120,6 +132,14 @@ await does("say what is wrong with a limit, where it was typed", async () => {
   await main.getByRole("button", { name: "Leave it" }).locator("visible=true").click();
   main.expects = undefined;
   complaints.length = before;
+});
+
+await does("raise a full limit from its gauge", async () => {
+  await main.goto(`${base}/console/tenants/corner-bakery`);
+  await main.getByRole("button", { name: "Raise the limit: Runs today" }).click();
+  must(await main.getByLabel("Limit of").inputValue() === "runs_per_day", "another limit is chosen than the one whose button it was");
+  await main.getByRole("button", { name: "Leave it" }).locator("visible=true").click();
+  await main.goto(tenant);
 });
 
 await does("give the plan's limit back", async () => {
@@ -211,6 +231,34 @@ await does("cancel a run", async () => {
   await main.getByText("The run is canceled").waitFor();
 });
 
+await does("find a key by how it begins, and by its end", async () => {
+  await main.goto(`${base}/console/keys?q=rr_`);
+  const row = main.locator("tbody tr", { hasText: "Atlas Robotics" }).first();
+  const [begins, ends] = (await row.locator("code").allTextContents()).map((t) => t.replace("…", ""));
+  for (const part of [begins, ends, `${begins}…${ends}`]) {
+    await main.getByLabel("Find a key").fill(part);
+    await main.getByRole("button", { name: "Find" }).click();
+    await main.getByRole("heading", { name: `Keys like ${part}` }).waitFor();
+    must(await main.locator("tbody tr").count() === 1, `${part} finds not one key`);
+  }
+});
+
+await does("read a statement, and keep it", async () => {
+  await main.goto(tenant);
+  await main.getByRole("link", { name: "All statements" }).click();
+  await main.locator("tbody th a").last().click();
+  await main.getByRole("heading", { name: /Statement of/ }).waitFor();
+  const kept = main.waitForEvent("download");
+  await main.getByRole("button", { name: "CSV" }).click();
+  must((await kept).suggestedFilename().endsWith(".csv"), "the statement is not kept as CSV");
+});
+
+await does("say why the suspended tenant is denied", async () => {
+  await main.goto(`${base}/console/tenants?status=suspended`);
+  await main.locator("tbody th a").first().click();
+  await main.locator("#stopped").getByText(/is suspended: ./).waitFor();
+});
+
 await does("work by keyboard alone", async () => {
   await main.goto(`${base}/console/`);
   await main.keyboard.press("Tab");
@@ -225,7 +273,7 @@ await does("work by keyboard alone", async () => {
   await main.locator("dialog[open]").waitFor({ state: "detached" });
 });
 
-const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", plans: "/console/plans", plan: "/console/plans/edit?name=free", audit: "/console/tenants/corner-bakery/audit", platform: "/console/audit", keys: "/console/keys", system: "/console/system", ...JSON.parse(process.env.PAGES || "{}") };
+const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", plans: "/console/plans", plan: "/console/plans/edit?name=free", audit: "/console/tenants/corner-bakery/audit", platform: "/console/audit", statements: "/console/tenants/corner-bakery/statements", keys: "/console/keys", "keys-found": "/console/keys?q=rr_", system: "/console/system", ...JSON.parse(process.env.PAGES || "{}") };
 for (const theme of ["light", "dark"]) for (const width of [360, 1280, 2560]) {
   await does(`look at every page, ${theme}, ${width} pixels wide`, async () => {
     const page = await open({ viewport: { width, height: width < 600 ? 760 : Math.round(width * 0.6) }, colorScheme: theme });
@@ -237,6 +285,7 @@ for (const theme of ["light", "dark"]) for (const width of [360, 1280, 2560]) {
       const sizes = await answer.request().sizes();
       if (sizes.responseBodySize > 150_000) fail(`${path} is ${sizes.responseBodySize} bytes`);
       await page.waitForLoadState("load");
+      await measure(page, name);
       await look(page, `${name}-${theme}-${width}`);
     }
     await page.context().close();
@@ -251,6 +300,7 @@ await does("sign out", async () => {
   await main.getByLabel("Operator key or API key").waitFor();
 });
 
+for (const [name, all] of Object.entries(paints)) console.log(`first paint of ${name}: ${all.map((ms) => Math.round(ms)).join(", ")} ms`);
 await browser.close();
 for (const c of complaints) console.error(c);
 process.exit(complaints.length > 0 ? 1 : 0);

@@ -36,7 +36,7 @@
     if (opener) {
       const dialog = document.getElementById(opener.dataset.opens);
       const filled = dialog.querySelector("[data-filled]"); // one dialog serves all lines of a table
-      if (filled) filled.value = opener.dataset.fill;
+      if (filled && opener.dataset.fill) filled.value = opener.dataset.fill;
       for (const about of dialog.querySelectorAll("[data-about]")) about.textContent = opener.dataset.about;
       dialog.showModal();
     }

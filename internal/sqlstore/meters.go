@@ -10,7 +10,7 @@ import (
 var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 	name: "meters",
 	columns: columns("tenant_id:id name:text unit:text aggregation:text fixed display_name:text price_micros price_per dimensions:text" +
-		" counted day_used day_ahead day_start day_end day_mark month_used month_ahead month_start month_end month_mark"),
+		" counted day_used day_ahead day_start day_end day_mark month_used month_ahead month_start month_end month_mark heavy heavy_month"),
 	keys: 2,
 	bindKey: func(a Args, k rentroll.MeterRef) {
 		a.ID(k.TenantID)
@@ -31,6 +31,8 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 		a.Int(int64(r.Use.DayMark))
 		bindTally(a, r.Use.Month)
 		a.Int(int64(r.Use.MonthMark))
+		a.Int(r.Heavy)
+		bindTime(a, r.HeavyMonth)
 	},
 	scan: func(row Row) (rentroll.MeterRef, *rentroll.Meter, error) {
 		r := &rentroll.Meter{
@@ -43,6 +45,7 @@ var meters = prepare(table[rentroll.MeterRef, rentroll.Meter]{
 		r.Use.DayMark = uint16(row.Int())
 		r.Use.Month = scanTally(row)
 		r.Use.MonthMark = uint16(row.Int())
+		r.Heavy, r.HeavyMonth = row.Int(), scanTime(row)
 		return rentroll.MeterRef{TenantID: r.TenantID, Name: r.Name}, r, err
 	},
 })

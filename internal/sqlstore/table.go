@@ -171,11 +171,17 @@ func Larger(table, column string) string {
 	return fmt.Sprintf("%[2]s = CASE WHEN excluded.%[2]s > %[1]s.%[2]s THEN excluded.%[2]s ELSE %[1]s.%[2]s END", table, column)
 }
 
+// Sum adds what came to what is there in a column, up to the largest number: beyond it one database would fail, and the
+// other one go on with fractions. Reads take that number for what it is, the end.
+func Sum(table, column string) string {
+	const most = "9223372036854775807"
+	return fmt.Sprintf("%[2]s = CASE WHEN %[1]s.%[2]s > %[3]s - CASE WHEN excluded.%[2]s > 0 THEN excluded.%[2]s ELSE 0 END THEN %[3]s "+
+		"ELSE %[1]s.%[2]s + excluded.%[2]s END", table, column, most)
+}
+
 // adder makes the statement that inserts a row or adds its columns behind the key to the row that is there.
 func adder(name string, columns []Column, keys int) *Stmt {
-	sums := list(columns[keys:], ", ", func(_ int, c Column) string {
-		return fmt.Sprintf("%s = %s.%s + excluded.%s", c.Name, name, c.Name, c.Name)
-	})
+	sums := list(columns[keys:], ", ", func(_ int, c Column) string { return Sum(name, c.Name) })
 	return &Stmt{
 		SQL: "INSERT INTO " + name + " (" + names(columns) + ") VALUES (" + list(columns, ", ", placeholder) +
 			") ON CONFLICT (" + names(columns[:keys]) + ") DO UPDATE SET " + sums,
