@@ -57,18 +57,15 @@ func (e *Engine) recordUsage(ctx context.Context, p RecordUsageBatchParams, sing
 		}
 	}
 	p.Events = slices.Clone(p.Events)
-	same := make([]UsageParams, len(p.Events))
 	for i := range p.Events {
-		in := &p.Events[i]
-		in.Time = plausible(in.Time)
-		same[i] = *in
-		same[i].Metadata = canonicalJSON(in.Metadata)
+		p.Events[i].Time = plausible(p.Events[i].Time)
 	}
-	once, err := newOnce(p.TenantID, "usage.record", p.IdempotencyKey, same)
+	once, err := p.once()
 	if err != nil {
 		return nil, err
 	}
 	c := &recordUsage{header: header{tenant: p.TenantID, by: e.actor, once: once, rows: len(p.Events), bulk: len(p.Events) > fewEvents}, single: single}
+	c.items = make([]usageItem, 0, len(p.Events))
 	for i := range p.Events {
 		in, bad := e.usageItem(p.Events[i])
 		c.items = append(c.items, usageItem{UsageParams: in, bad: bad, fingerprint: usageFingerprint(in)})
@@ -81,6 +78,19 @@ func (e *Engine) recordUsage(ctx context.Context, p RecordUsageBatchParams, sing
 		return rebuildReceipt(p.Events, once.result)
 	}
 	return &c.answer, nil
+}
+
+// once makes the call idempotent, where it has a key. Without one nothing is made of the events to compare: of those with
+// metadata that is as much work as all the rest.
+func (p *RecordUsageBatchParams) once() (*once, error) {
+	if p.IdempotencyKey == "" {
+		return nil, nil
+	}
+	same := slices.Clone(p.Events)
+	for i := range same {
+		same[i].Metadata = canonicalJSON(same[i].Metadata)
+	}
+	return newOnce(p.TenantID, "usage.record", p.IdempotencyKey, same)
 }
 
 // plausible moves a time outside of the years that JSON can hold into them. Such an event is refused all the same.
