@@ -170,6 +170,7 @@ type Reader interface {
 	ListExpiringKeys(ctx context.Context, f ExpiryFilter) ([]*APIKey, error)
 	SearchKeys(ctx context.Context, f KeySearch) ([]*APIKey, error)
 	ListRuns(ctx context.Context, f RunFilter) (RunPage, error)
+	WalkRuns(ctx context.Context, f RunWalk) ([]*Run, error)             // without payloads, oldest first
 	ListWorkers(ctx context.Context, tenant TenantID) ([]*Worker, error) // by worker id
 	ListAudit(ctx context.Context, f AuditFilter) ([]*AuditRow, error)
 	// AuditAfter reads at most limit audit rows with a greater sequence, of whatever sign, oldest first.
@@ -191,6 +192,8 @@ type Overseer interface {
 	ListChores(ctx context.Context, after ChoreRef, limit int) ([]*Chore, error)              // by tenant and kind, behind after
 	ListEvents(ctx context.Context, f EventFilter) ([]*Event, error)
 	ListDenials(ctx context.Context, f DenialFilter) ([]*Denial, error)
+	// SumDenials adds up the denials of the minutes that begin in [from, to), by code and quota.
+	SumDenials(ctx context.Context, tenant TenantID, from, to time.Time) ([]DenialSum, error)
 	// ListActivity adds up what all servers did from a minute on, a minute each, oldest first.
 	ListActivity(ctx context.Context, from time.Time) ([]Activity, error)
 	// ListWaiting lists tenants with runs that are queued and were made at or before an instant, by id. It looks at so many
@@ -245,6 +248,13 @@ type MeterSum struct {
 	Meter string
 	RollupSum
 	Peak int64 // the largest amount, where that was asked for
+}
+
+// DenialSum is how many denials there were.
+type DenialSum struct {
+	Code    Code
+	Quota   quota.Name // "" where no quota denied
+	Denials int64
 }
 
 // UsageFilter lists the events of a tenant whose time is in [From, To), or of those at From only the ones with a greater id
@@ -324,6 +334,12 @@ type (
 		Before   RunID
 		Limit    int
 		Scan     int // how many runs may be looked at, where there is a filter
+	}
+	// RunWalk lists all runs of a tenant with a greater id than After, by id.
+	RunWalk struct {
+		TenantID TenantID
+		After    RunID
+		Limit    int
 	}
 	// AuditFilter lists audit rows, newest first.
 	AuditFilter struct {

@@ -33,6 +33,8 @@ var samples = []sample{
 	{id: "purgeTenant", at: "DELETE /v1/tenants/{archived}", status: 202, alone: true},
 	{id: "listPlans", at: "GET /v1/plans", status: 200},
 	{id: "putPlan", at: "PUT /v1/plans/custom", status: 200, body: `{"name":"custom","limits":{"workers":4,"runs_per_day":{"limit":null,"mode":"soft"}},"retired":true,"thresholds":[50,100]}`},
+	{id: "simulatePlan", at: "POST /v1/plans/pro/simulate", status: 200, body: `{"tenant":"acme","start":"2026-11-01T00:00:00Z","end":"2026-11-23T00:00:00Z",
+		"limits":{"runs_per_day":5,"workers":{"limit":null}}}`},
 	{id: "deletePlan", at: "DELETE /v1/plans/custom", status: 204, alone: true},
 	{id: "listMeters", at: "GET /v1/tenants/{tenant}/meters", status: 200},
 	{id: "getMeter", at: "GET /v1/tenants/{tenant}/meters/pages", status: 200},

@@ -82,6 +82,8 @@ var parameters = map[string]struct {
 	"groupParts":        {1, []any{whose{}, "worker", 100, "meter-1", 0}},
 	"groupPeaks":        {50, []any{whose{}, "worker", 100, 150, "meter-1", 0}},
 	"listPeaks":         {1000, []any{whose{}, "", 100, 150}},
+	"walkRuns":          {501, []any{whose{}, uid(7), 501}},
+	"sumDenials":        {900, []any{whose{}, 8000, 9000}},
 	"listUsage":         {501, []any{whose{}, 8000, uid(7), 9000, 501}},
 	"sumEvents":         {900, []any{whose{}, 8000, 9000}},
 	"sumHeld":           {100_000, []any{whose{}}},

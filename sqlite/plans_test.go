@@ -41,6 +41,7 @@ var (
 		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
 		"sumBucketsByWorker":  "likewise, by worker, too",
 		"sumBucketsByKey":     "likewise, by key, too",
+		"sumDenials":          "groups the denials of a range of minutes by code and quota: a simulation asks for it, now and then",
 		"sumRecorded":         "groups a stretch of events by meter, likewise",
 	}
 

@@ -35,6 +35,7 @@ func engineTests() []test {
 		{"PlanTenants", engineCountPlanTenants},
 		{"SearchesAudit", engineSearchAudit},
 		{"PlanPreview", enginePlanPreview},
+		{"SimulatesPlans", engineSimulates},
 		{"Sessions", engineSessions},
 		{"SessionsDieWithTheirKeys", engineSessionsDie},
 		{"OneOperatorKeyRemains", engineLastOperatorKey},

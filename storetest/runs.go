@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -53,6 +54,7 @@ func runTests() []test {
 	return append(runs.tests(),
 		test{"Statuses", runStatuses},
 		test{"ListNewestFirst", listRuns},
+		test{"Walk", walkRuns},
 		test{"ListOfNobody", listNoRuns},
 		test{"ListWithFilters", listRunsFilters},
 		test{"ListScansABoundedStretch", listRunsScan},
@@ -75,6 +77,36 @@ func runStatuses(s *scene) {
 		r.Status = status
 		runs.put(s, r)
 		runs.is(s, r)
+	}
+}
+
+// walkRuns walks over a tenant's runs in pages of every size.
+func walkRuns(s *scene) {
+	tenant, all := s.newRuns(7, func(int, *rentroll.Run) {})
+	s.newRuns(2, func(int, *rentroll.Run) {})
+	slices.SortFunc(all, func(a, b *rentroll.Run) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	for limit := 1; limit <= 8; limit++ {
+		var ids []rentroll.RunID
+		for f := (rentroll.RunWalk{TenantID: tenant, Limit: limit}); ; {
+			var page []*rentroll.Run
+			s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+				page, err = r.WalkRuns(ctx, f)
+				return err
+			})
+			for _, run := range page {
+				ids = append(ids, run.ID)
+				f.After = run.ID
+			}
+			if len(page) < limit {
+				break
+			}
+		}
+		if len(ids) != len(all) {
+			s.Fatalf("%d runs in pages of %d, want %d", len(ids), limit, len(all))
+		}
+		for i, id := range ids {
+			same(s, "a run", id, all[i].ID)
+		}
 	}
 }
 

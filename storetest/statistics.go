@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -117,8 +119,7 @@ func trimDenialsPerTenant(s *scene) {
 	s.isDenials(quiet, append(few, more...))
 }
 
-// denialCounts are added to and not read back by any engine yet: all that can be asked is that they are taken, again and
-// again.
+// denialCounts are added to, again and again, and add up over a range of minutes.
 func denialCounts(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	counts := map[rentroll.DenialCount]int64{
@@ -130,6 +131,24 @@ func denialCounts(s *scene) {
 	for range 3 {
 		s.writeStatistics(&rentroll.Statistics{Counts: counts})
 	}
+	sum := func(tenant rentroll.TenantID, from, to time.Time) (out []rentroll.DenialSum) {
+		s.view(func(ctx context.Context, r rentroll.Reader) (err error) {
+			out, err = r.SumDenials(ctx, tenant, from, to)
+			return err
+		})
+		slices.SortFunc(out, func(a, b rentroll.DenialSum) int {
+			return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Quota, b.Quota))
+		})
+		return out
+	}
+	same(s, "one minute", sum(tenant, bucket(0), bucket(1)), []rentroll.DenialSum{
+		{Code: rentroll.CodeQuotaExceeded, Quota: quota.APIKeys, Denials: 6},
+		{Code: rentroll.CodeQuotaExceeded, Quota: quota.RunsPerDay, Denials: 3},
+		{Code: rentroll.CodeTenantSuspended, Denials: 9},
+	})
+	same(s, "two minutes", sum(tenant, bucket(0), bucket(2))[1].Denials, int64(3e12+3))
+	same(s, "no minute", sum(tenant, bucket(2), bucket(3)), nil)
+	same(s, "another tenant's", sum(newID[rentroll.TenantID](s), bucket(0), bucket(3)), nil)
 }
 
 // touchOf reads what is counted of a key.

@@ -43,6 +43,10 @@ var examples = map[string][]string{
 	"plan list":   {"rentroll plan list"},
 	"plan put":    {"rentroll plan put team workers=25 runs_per_day=5000 concurrent_runs=40 tokens_per_month=60000000:soft", "rentroll plan put team meter:emails_sent_per_month=10000"},
 	"plan delete": {"rentroll plan delete team"},
+	"plan simulate": {
+		"rentroll plan simulate free acme --start 2026-01-01 --end 2026-02-01",
+		"rentroll plan simulate smaller acme runs_per_day=300 concurrent_runs=5 --start 2026-01-01 --json | jq .days",
+	},
 
 	"key create": {
 		"rentroll key create acme --name production",

@@ -13,9 +13,10 @@ import (
 type planCmd struct {
 	Remote
 
-	List   planList   `cmd:"" help:"List all plans."`
-	Put    planPut    `cmd:"" help:"Make a plan, or change its limits."`
-	Delete planDelete `cmd:"" help:"Delete a plan that no tenant uses."`
+	List     planList     `cmd:"" help:"List all plans."`
+	Put      planPut      `cmd:"" help:"Make a plan, or change its limits."`
+	Delete   planDelete   `cmd:"" help:"Delete a plan that no tenant uses."`
+	Simulate planSimulate `cmd:"" help:"What a plan would have denied of what a tenant was admitted."`
 }
 
 // planColumns has a column for each quota, and for each of those on meters that a plan limits.

@@ -22,7 +22,7 @@ func Statements() map[string]*Stmt {
 		"sumRollups": sumRollups, "hourParts": hourParts, "sumPeaks": sumPeaks, "sumEvents": sumEvents,
 		"groupRollups": groupRollups, "groupHours": groupHours, "groupParts": groupParts, "groupPeaks": groupPeaks,
 		"groupEvents": groupEvents, "groupEventsByWorker": groupEventsByWorker, "groupEventsByKey": groupEventsByKey,
-		"groupEventsByKept": groupEventsByKept, "listPeaks": listPeaks, "listUsage": listUsage,
+		"groupEventsByKept": groupEventsByKept, "listPeaks": listPeaks, "listUsage": listUsage, "walkRuns": walkRuns, "sumDenials": sumDenials,
 		"sumHeld": sumHeld, "countWorkers": countWorkers, "countOwners": countOwners, "countKeys": countKeys,
 		"countRuns": countRuns, "countIncrements": countIncrements, "sumKeyTokens": sumKeyTokens, "listKeyUses": listKeyUses,
 		"nextRollup": nextRollup, "nextEvent": nextEvent, "sumBuckets": sumBuckets,
