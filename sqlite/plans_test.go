@@ -160,7 +160,7 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"keysBeginning":     "SEARCH api_keys USING INDEX api_keys_begin ((begins,tenant_id,id)>(?,?,?) AND begins<?)",
 		"keysBeginningOf":   "SEARCH api_keys USING INDEX api_keys_begin_of (tenant_id=? AND (begins,id)>(?,?) AND begins<?)",
 		"keysEnding":        "SEARCH api_keys USING INDEX api_keys_end ((key_suffix,tenant_id,id)>(?,?,?) AND key_suffix<?)",
-		"keysEndingOf":      "SEARCH api_keys USING INDEX api_keys_end ((key_suffix,tenant_id,id)>(?,?,?) AND key_suffix<?)",
+		"keysEndingOf":      "SEARCH api_keys USING INDEX api_keys_end_of (tenant_id=? AND (key_suffix,id)>(?,?) AND key_suffix<?)",
 		"listEvents":        "SEARCH events USING INDEX sqlite_autoindex_events_1 (tenant_id=? AND id<?)",
 		"listAllEvents":     "SEARCH events USING INDEX events_all (id<?)",
 		"listMembers":       "SEARCH members USING INDEX members_id (tenant_id=? AND id>?)",

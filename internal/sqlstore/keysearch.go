@@ -17,9 +17,8 @@ var (
 	keysEnding = keys.query(`WHERE (api_keys.key_suffix, api_keys.tenant_id, api_keys.id) > ($1, $2, $3) AND api_keys.key_suffix <= $1
 		AND api_keys.begins >= $4 AND api_keys.begins < $5
 		ORDER BY api_keys.key_suffix, api_keys.tenant_id, api_keys.id LIMIT $6`)
-	keysEndingOf = keys.query(`WHERE (api_keys.key_suffix, api_keys.tenant_id, api_keys.id) > ($1, $2, $3)
-		AND api_keys.key_suffix <= $1 AND (api_keys.key_suffix, api_keys.tenant_id) <= ($1, $2) AND api_keys.begins >= $4 AND api_keys.begins < $5
-		ORDER BY api_keys.key_suffix, api_keys.tenant_id, api_keys.id LIMIT $6`)
+	keysEndingOf = keys.query(`WHERE api_keys.tenant_id = $2 AND (api_keys.key_suffix, api_keys.id) > ($1, $3) AND api_keys.key_suffix <= $1
+		AND api_keys.begins >= $4 AND api_keys.begins < $5 ORDER BY api_keys.key_suffix, api_keys.id LIMIT $6`)
 )
 
 // SearchKeys finds keys by the beginning of what is shown of them, or by their end.
