@@ -130,8 +130,8 @@ func (c *createRuns) decide(l *ledger) error {
 	ids := make([]string, len(c.runs))
 	for i, one := range c.runs {
 		r, err := one.applicant(l, a, now)
-		if err != nil {
-			return fmt.Errorf("rentroll: a row of a group was loaded and is gone: %w", err)
+		if err != nil { // what was put already must not be put once more
+			panic("rentroll: a row of a group was loaded and is gone: " + err.Error())
 		}
 		run := one.admitted(l, a, r, soft[i], now)
 		c.answer = append(c.answer, run)

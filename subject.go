@@ -136,7 +136,8 @@ func (l *ledger) subject(a *Account, plan *Plan, name string, now time.Time) (*S
 // newSubject makes the row of a subject, with what its runs hold.
 func (l *ledger) newSubject(a *Account, name string, now time.Time) (*Subject, error) {
 	s := &Subject{TenantID: a.TenantID, Subject: name, CreatedAt: now}
-	if a.ConcurrentRuns > 0 {
+	open := l.storedRuns(a)
+	if open {
 		ask(&l.OpenSubjects, a.TenantID)
 		stored := l.OpenSubjects[a.TenantID]
 		if stored == nil {
@@ -151,12 +152,22 @@ func (l *ledger) newSubject(a *Account, name string, now time.Time) (*Subject, e
 		}
 	}
 	for ref, was := range l.Runs.stored { // what this transaction has changed is not stored yet
-		if a.ConcurrentRuns > 0 {
+		if open {
 			count(was, -1)
 		}
 		count(l.Runs.rows[ref], 1)
 	}
 	return s, nil
+}
+
+// storedRuns reports whether a tenant had open runs before this transaction. What it changes must not alter what a decision
+// asks for: one that has begun to change things can't ask any more.
+func (l *ledger) storedRuns(a *Account) bool {
+	before := a
+	if was, changed := l.Accounts.stored[a.TenantID]; changed {
+		before = was
+	}
+	return before != nil && before.ConcurrentRuns > 0
 }
 
 // subjectOf returns the row in which a run is counted, nil where it is in none; it asks for what is not loaded.

@@ -37,6 +37,7 @@ var (
 		"groupEventsByKey":    "likewise",
 		"groupEventsByKept":   "likewise",
 		"sumHeld":             "groups a tenant's open runs by key family; asked when a tenant is reconciled",
+		"openSubjects":        "likewise, by subject; asked when a subject's row is made while runs are open",
 		"sumKeyTokens":        "groups a stretch of events by key, likewise",
 		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
 		"sumBucketsByWorker":  "likewise, by worker, too",

@@ -94,8 +94,8 @@ func (w *World) PutMeter(by Ref, now time.Time, p PutMeter) (*MeterInfo, *Refusa
 		p.Unit = t.unit(p.Meter)
 	}
 	was, known := defs[p.Meter]
-	if !known && t != nil && t.units[p.Meter] != "" { // only its events know of it
-		was, known = MeterDef{Unit: t.units[p.Meter], Aggregation: t.fixedAs[p.Meter]}, true
+	if t != nil && t.units[p.Meter] != "" { // its events know of it, too
+		was.Unit, was.Aggregation, known = t.units[p.Meter], t.fixedAs[p.Meter], true
 	}
 	if !known || text(was) != text(p.MeterDef) {
 		if text(was.Price) != text(p.Price) || was.Per != p.Per {

@@ -205,7 +205,7 @@ func (g *generator) onRun() op {
 			return heartbeat(by, r, tokens, lease)
 		}},
 		{3, func() op { return cancelRun(by, r) }},
-		{7, func() op {
+		{12, func() op {
 			p := model.ReserveTokens{Tenant: r.Tenant, Run: r.Run, Tokens: g.tokens() * int64(1+g.IntN(4)), Once: g.once()}
 			if g.chance(3) {
 				p.Tokens = 1_000_000_000_000
@@ -213,6 +213,7 @@ func (g *generator) onRun() op {
 			if id := r.Tenant; id != nowhere && g.chance(40) {
 				if bounded := g.world.Bounded(id); len(bounded) > 0 {
 					p.Run = pick(g, bounded)
+					p.Tokens *= 3
 				}
 			}
 			return reserveTokens(by, p)
