@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ type simulatePage struct {
 
 // Ranges are the choices of the field for the range.
 func (p *simulatePage) Ranges() []choice {
-	return []choice{{"30d", "Last 30 days"}, {"month", "This month"}, {"custom", "From one day to another"}}
+	return []choice{{"30d", "Last 30 days"}, {"month", "This month"}, {"custom", "Chosen days"}}
 }
 
 // simulateTenants is how many tenants are suggested.
@@ -119,9 +120,7 @@ func (v *visit) simulateChoices(p *simulatePage) error {
 // planAt is the address of a page about the limits of a plan, with limits that it does not have.
 func planAt(page, name string, limits url.Values) string {
 	query := url.Values{"name": {name}}
-	for field, values := range limits {
-		query[field] = values
-	}
+	maps.Copy(query, limits)
 	return root + "plans/" + page + "?" + query.Encode()
 }
 
@@ -222,9 +221,7 @@ func (v *visit) enough(p *simulatePage, s *simulated, limits quota.Limits) error
 		}
 	}
 	query := v.r.URL.Query()
-	for field, values := range limitFields(raised) {
-		query[field] = values
-	}
+	maps.Copy(query, limitFields(raised))
 	s.Enough = v.r.URL.Path + "?" + query.Encode()
 	return nil
 }

@@ -112,6 +112,15 @@ func (s *simulated) ByDay() []simulatedDay {
 	return rows
 }
 
+// Range are the first and the last day that were looked at.
+func (s *simulated) Range() string {
+	first, last := s.Start.In(s.Zone).Format("Jan 2, 2006"), s.End.Add(-time.Microsecond).In(s.Zone).Format("Jan 2, 2006")
+	if first == last {
+		return first
+	}
+	return first + " to " + last
+}
+
 // Chart is what the browser draws: what was admitted, and over it the part of that which would have been denied. Where it is
 // near, the limit of a day is a line.
 func (s *simulated) Chart() map[string]any {

@@ -26,7 +26,10 @@
     if (data.line != null) series.push({ label: data.lineName, stroke: line, width: 1.5, dash: [5, 4], points: { show: false }, value: (_, y) => (y == null ? "–" : y.toLocaleString("en")) });
     return {
       width: box.clientWidth, height: box.clientHeight - 30, series, legend: { live: true }, cursor: { drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: true }, y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] } },
+      scales: {
+        x: { time: true, range: (_, min, max) => (daily ? [min - 43_200, max + 43_200] : [min, max]) }, // whole bars, also of a single day
+        y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] },
+      },
       axes: [
         { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(short) },
