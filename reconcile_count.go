@@ -42,7 +42,7 @@ func (c *recount) kept(ctx context.Context) error {
 			c.usageUntil = m.Until
 		case PruneRuns:
 			c.runsUntil = m.Until
-		case PruneMarks, PruneDenials, PruneDenialCounts, PruneOnce: // nothing is counted from them
+		case PruneMarks, PruneDenials, PruneDenialCounts, PruneOnce, PruneSubjects: // nothing is counted from them
 		}
 	}
 	return err

@@ -115,8 +115,11 @@ func (a *Account) admitSubject(r applicant, now time.Time) (soft bool, err error
 // subject returns the row in which the runs of a subject are counted, nil where there is none and nothing limits it. One
 // that is not there yet is made, and not written. It asks for what it needs.
 func (l *ledger) subject(a *Account, plan *Plan, name string, now time.Time) (*Subject, error) {
+	if name == "" {
+		return nil, nil
+	}
 	limited := a.limitsSubjects(plan, now)
-	if name == "" || a.Subjects == 0 && !limited {
+	if a.Subjects == 0 && !limited {
 		return nil, nil
 	}
 	ref := SubjectRef{a.TenantID, name}

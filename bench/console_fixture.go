@@ -52,7 +52,7 @@ func (b *bulkSQL) copyRows(table, where string, n int, columns map[string]string
 			return fmt.Errorf("%s has no column %s", table, name)
 		}
 	}
-	return b.exec(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM (SELECT * FROM %s WHERE %s LIMIT 1) AS old, %s",
+	return b.exec(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM (SELECT * FROM %s WHERE %s LIMIT 1) AS old, %s", //nolint:unqueryvet // all columns that the table has
 		table, strings.Join(names, ", "), strings.Join(values, ", "), table, where, fmt.Sprintf(b.numbers, n)))
 }
 
@@ -60,7 +60,7 @@ func (b *bulkSQL) copyRows(table, where string, n int, columns map[string]string
 func (b *bulkSQL) fill(big, copied rentroll.TenantID) error {
 	of := func(id rentroll.TenantID) string { return fmt.Sprintf("tenant_id = %s", b.literal(id)) }
 	return errors.Join(
-		b.copyRows("accounts", of(copied), consoleTenants, map[string]string{
+		b.copyRows("accounts", of(copied), consoleTenants, map[string]string{ //nolint:gosec // SQL, not a credential
 			"tenant_id": b.id, "plan": "'free'", "runs_today": "i % 100", "tokens_used": "(i * 37) % 1000000",
 		}),
 		b.copyRows("tenants", of(copied), consoleTenants, map[string]string{

@@ -64,9 +64,9 @@ func onPGStage(tenants int, do func(*pgStage) error) (err error) {
 	return do(st)
 }
 
-// figures writes the rate and the latency of an arm.
-func (c *comparison) figures(arm int) string {
-	return fmt.Sprintf("%s, p50 %s, p99 %s", perSecond(c.rate(arm)), micros(c.latency(arm, 0.5)), micros(c.latency(arm, 0.99)))
+// figures writes the rate and the latency of the first arm.
+func (c *comparison) figures() string {
+	return fmt.Sprintf("%s, p50 %s, p99 %s", perSecond(c.rate(0)), micros(c.latency(0, 0.5)), micros(c.latency(0, 0.99)))
 }
 
 // against is a line about the first arm compared with another one.
@@ -138,7 +138,7 @@ func pgCreateLines(c *comparison, callers, tenants int, spread map[int]float64, 
 	}
 	at := load(callers, tenants)
 	first := c.against(what, at, 1, calls)
-	first.figure = c.figures(0)
+	first.figure = c.figures()
 	emit(first)
 	emit(c.against(what, at, 2, statement))
 	if callers < 256 {
@@ -208,7 +208,7 @@ func pgPair(ctx context.Context, s settings, emit func(line)) error {
 					spread[callers] = c.rate(0)
 				}
 				l := c.against(what, load(callers, tenants), 1, target)
-				l.figure = c.figures(0)
+				l.figure = c.figures()
 				emit(l)
 				if tenants == 1 && callers >= 256 {
 					ratio := c.rate(0) / spread[callers]
@@ -257,7 +257,7 @@ func pgServers(ctx context.Context, s settings, emit func(line)) error {
 					return err
 				}
 				l := c.against("CreateRun, "+arms[0].name, load(callers, tenants), 1, pgTargetServers)
-				l.figure = c.figures(0)
+				l.figure = c.figures()
 				if tenants == 1 && arms[0].name == byTenant.name {
 					l.target = "" // all on one of them
 				}

@@ -217,7 +217,7 @@ func single(ctx context.Context, s settings, events, runs arm, callers, tenants 
 		return err
 	}
 	l := c.against("RecordUsage, one event with an id", load(callers, tenants), 1, targetSingle)
-	l.figure = c.figures(0)
+	l.figure = c.figures()
 	emit(l)
 	return nil
 }

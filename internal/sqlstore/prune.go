@@ -87,6 +87,7 @@ func oldQuery(f rentroll.OldFilter) (stmt *Stmt, bind func(a Args)) {
 			a.Text(f.After.More)
 			a.Int(int64(f.Limit))
 		}
+	case rentroll.PruneSubjects: // the engine finds them
 	}
 	return nil, nil
 }
@@ -109,6 +110,7 @@ func scanOld(kind rentroll.PruneKind, row Row) (old rentroll.OldRow, at time.Tim
 		old.Text = row.Text()
 	case rentroll.PruneOnce:
 		old.Text, old.More = row.Text(), row.Text()
+	case rentroll.PruneSubjects: // oldQuery finds none
 	}
 	return old, scanTime(row)
 }
@@ -158,7 +160,7 @@ func prunes(tenant rentroll.TenantID, kind rentroll.PruneKind, rows []rentroll.O
 		return remove(marks.remove, func(a Args, r rentroll.OldRow) { a.Text(r.Text) })
 	case rentroll.PruneOnce:
 		return remove(once.remove, func(a Args, r rentroll.OldRow) { a.Text(r.Text); a.Text(r.More) })
-	case rentroll.PruneRuns: // these go with the account's batch
+	case rentroll.PruneRuns, rentroll.PruneSubjects: // these go with the account's batch
 	}
 	return requests
 }
