@@ -27,7 +27,7 @@
     return {
       width: box.clientWidth, height: box.clientHeight - 30, series, legend: { live: true }, cursor: { drag: { x: false, y: false }, points: { show: false } },
       scales: {
-        x: { time: true, range: (_, min, max) => (daily ? [min - 43_200, max + 43_200] : [min, max]) }, // whole bars, also of a single day
+        x: { time: true, range: (u, min, max) => (daily ? [u.data[0][0] - 43_200, u.data[0].at(-1) + 43_200] : [min, max]) }, // whole bars, also of a single day
         y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] },
       },
       axes: [
