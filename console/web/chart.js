@@ -31,7 +31,7 @@
         y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] },
       },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
+        { ...axis, grid: { show: false }, incrs: daily ? [1, 2, 3, 4, 5, 7, 10, 15, 30, 60, 90, 180, 365].map((d) => d * 86_400) : undefined, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(short) },
       ],
       tzDate: daily ? (x) => uPlot.tzDate(new Date(x * 1000), "UTC") : undefined,
