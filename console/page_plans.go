@@ -381,7 +381,7 @@ func (v *visit) retirePlan() (*outcome, error) {
 	_, err := v.putPlan(name, v.form("was"), func(now *rentroll.Plan) rentroll.PutPlanParams {
 		p := rentroll.PutPlanParams{Name: name, Retired: retire}
 		if now != nil {
-			p.Limits = now.Limits
+			p.Limits, p.Thresholds = now.Limits, now.Thresholds
 		}
 		return p
 	})
