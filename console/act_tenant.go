@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ func (v *visit) previewPlan() (any, error) {
 		return nil, err
 	}
 	p := planPreview{Plan: preview.Plan, Over: preview.OverLimit}
+	if v.simulates() {
+		p.Simulate = planAt("simulate", p.Plan, url.Values{"tenant": {v.r.PathValue("tenant")}})
+	}
 	for _, q := range preview.Quotas {
 		p.Gauges = append(p.Gauges, newGauge(q))
 	}
@@ -37,6 +41,8 @@ type planPreview struct {
 	Plan   string
 	Gauges []gauge
 	Over   []rentroll.OverLimit
+
+	Simulate string // the address that tells what it would have denied; "" where the visitor may not know
 }
 
 func (v *visit) changePlan() (*outcome, error) {

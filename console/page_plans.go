@@ -20,6 +20,8 @@ type plansPage struct {
 	Rows   []planRow
 	Counts bool // whether the visitor may know how many tenants there are
 	Manage bool
+
+	Simulate bool
 }
 
 // planRow is a plan with its limits in the order of the quotas.
@@ -29,6 +31,7 @@ type planRow struct {
 	Limits  []limitCell
 	Tenants rentroll.PlanTenants
 	Edit    string // the address where it is edited
+	Try     string // the address where it is simulated
 	Listed  string // the address of its tenants
 }
 
@@ -87,9 +90,10 @@ func (v *visit) plans() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plansPage{Quotas: definitionsOf(plans...), Counts: counts != nil, Manage: v.managesPlans()}
+	p := &plansPage{Quotas: definitionsOf(plans...), Counts: counts != nil, Manage: v.managesPlans(), Simulate: v.simulates()}
 	for _, plan := range plans {
-		row := planRow{Plan: plan, Tenants: counts[plan.Name], Edit: at("plans/edit", "name", plan.Name), Listed: at("tenants", "plan", plan.Name)}
+		row := planRow{Plan: plan, Tenants: counts[plan.Name], Listed: at("tenants", "plan", plan.Name)}
+		row.Edit, row.Try = at("plans/edit", "name", plan.Name), at("plans/simulate", "name", plan.Name)
 		for _, d := range p.Quotas {
 			row.Limits = append(row.Limits, limitCell{limitOf(plan, d.Name)})
 		}
@@ -108,6 +112,9 @@ func (v *visit) planTenants() (map[string]rentroll.PlanTenants, error) {
 	counts, err := v.engine.CountPlanTenants(v)
 	return counts, allowed(err)
 }
+
+// simulates reports whether the visitor may simulate plans.
+func (v *visit) simulates() bool { return !v.isTenant() && v.can(rentroll.PermQuotaRead) }
 
 func (v *visit) managesPlans() bool { return !v.isTenant() && v.can(rentroll.PermPlanManage) }
 
@@ -142,6 +149,8 @@ type planEditPage struct {
 	New    bool
 	Like   string // the plan whose limits the form of a new one begins with
 	Fields []limitField
+
+	Simulate bool
 }
 
 // limitField is one quota in the form.
@@ -160,7 +169,7 @@ func (f limitField) Value() string {
 }
 
 func (v *visit) editPlan() (any, error) {
-	p := &planEditPage{Name: strings.TrimSpace(v.query("name")), Like: v.query("like")}
+	p := &planEditPage{Name: strings.TrimSpace(v.query("name")), Like: v.query("like"), Simulate: v.simulates()}
 	plan, err := v.plan(p.Name)
 	if err != nil {
 		return nil, err
@@ -176,6 +185,13 @@ func (v *visit) editPlan() (any, error) {
 		if plan == nil {
 			plan = &rentroll.Plan{}
 		}
+	}
+	if typed := v.r.URL.Query(); hasLimits(typed) { // that somebody has tried, or comes back to
+		limits, err := limitsOfForm(typed)
+		if err != nil {
+			return nil, err
+		}
+		plan = &rentroll.Plan{Limits: limits}
 	}
 	for _, d := range definitionsOf(plan) {
 		p.Fields = append(p.Fields, limitField{d, limitOf(plan, d.Name)})
@@ -193,6 +209,7 @@ type planChangePage struct {
 	Tenants rentroll.PlanTenants
 	Fields  url.Values // of the form, to send again
 	Was     string     // the sum of the plan that was compared with
+	Back    string     // the address of the form
 }
 
 // limitChange is a limit that becomes another.
@@ -227,6 +244,7 @@ func (v *visit) changedPlan() (any, error) {
 		}
 		p.compare(d, limitOf(old, d.Name), limitOf(next, d.Name))
 	}
+	p.Back = planAt("edit", p.Name, p.Fields)
 	counts, err := v.planTenants()
 	p.Counts, p.Tenants = counts != nil, counts[p.Name]
 	return p, err
@@ -253,6 +271,35 @@ func (p *planChangePage) compare(d quota.Definition, old, next quota.Limit) {
 // fieldNames are the fields of a quota in the form.
 func fieldNames(name quota.Name) [3]string {
 	return [3]string{string(name), string(name) + "_unlimited", string(name) + "_mode"}
+}
+
+// hasLimits reports whether the fields of limits are among others.
+func hasLimits(fields url.Values) bool {
+	for field := range fields {
+		if strings.HasSuffix(field, "_mode") || strings.HasSuffix(field, "_unlimited") {
+			return true
+		}
+	}
+	return false
+}
+
+// limitFields are limits as the form sends them: limitsOfForm reads them again.
+func limitFields(limits quota.Limits) url.Values {
+	plan, fields := &rentroll.Plan{Limits: limits}, url.Values{}
+	for _, d := range definitionsOf(plan) {
+		names, limit := fieldNames(d.Name), limitOf(plan, d.Name)
+		if limit.Unlimited {
+			fields.Set(names[1], "yes")
+			continue
+		}
+		mode := quota.Hard
+		if limit.IsSoft() {
+			mode = quota.Soft
+		}
+		fields.Set(names[0], strconv.FormatInt(limit.Max, 10))
+		fields.Set(names[2], string(mode))
+	}
+	return fields
 }
 
 // limitsOfForm reads the limits of a plan as they were typed. Those on meters have fields where the plan had them when the
@@ -334,7 +381,7 @@ func (v *visit) retirePlan() (*outcome, error) {
 	_, err := v.putPlan(name, v.form("was"), func(now *rentroll.Plan) rentroll.PutPlanParams {
 		p := rentroll.PutPlanParams{Name: name, Retired: retire}
 		if now != nil {
-			p.Limits = now.Limits
+			p.Limits, p.Thresholds = now.Limits, now.Thresholds
 		}
 		return p
 	})

@@ -1,12 +1,8 @@
 package console
 
 import (
-	"bytes"
-	"encoding/csv"
-	"strconv"
-	"strings"
-
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 // statementsPage is the list of a tenant's statements.
@@ -56,47 +52,17 @@ func (v *visit) readStatement() (*statementPage, error) {
 	return p, err
 }
 
-// statementCSV is a statement for spreadsheets: a line a meter, then a line for each adjustment.
+// statementCSV is a statement for spreadsheets, with the columns of the API's.
 func (v *visit) statementCSV() (*file, error) {
 	p, err := v.readStatement()
 	if err != nil {
-		return nil, err
-	}
-	s := p.Statement
-	var b bytes.Buffer
-	out := csv.NewWriter(&b)
-	rows := [][]string{{"kind", "period", "meter", "display_name", "aggregation", "quantity", "unit", "events", "price_micros", "price_per", "amount_micros"}}
-	for _, line := range s.Lines {
-		rows = append(rows, csvLine("line", line))
-	}
-	for _, line := range s.Adjustments {
-		rows = append(rows, csvLine("adjustment", line))
-	}
-	if err := out.WriteAll(rows); err != nil {
 		return nil, err
 	}
 	name := p.Tenant.Ref
 	if name == "me" {
 		name = p.Tenant.ID.String()
 	}
-	return &file{name: "statement-" + name + "-" + s.Period + ".csv", contentType: "text/csv; charset=utf-8", body: b.Bytes()}, nil
-}
-
-func csvLine(kind string, l rentroll.StatementLine) []string {
-	price := ""
-	if l.PriceMicros != nil {
-		price = strconv.FormatInt(*l.PriceMicros, 10)
-	}
-	return []string{
-		kind, l.Period, l.Meter, csvText(string(l.DisplayName)), string(l.Aggregation), strconv.FormatInt(l.Quantity, 10), csvText(l.Unit),
-		strconv.FormatInt(l.Count, 10), price, strconv.FormatInt(l.PricePer, 10), strconv.FormatInt(l.AmountMicros, 10),
-	}
-}
-
-// csvText keeps a spreadsheet from taking a text that somebody else has chosen for a formula.
-func csvText(s string) string {
-	if strings.ContainsAny(s[:min(len(s), 1)], "=+-@\t\r") {
-		return "'" + s
-	}
-	return s
+	return &file{
+		name: "statement-" + name + "-" + p.Statement.Period + ".csv", contentType: "text/csv; charset=utf-8; header=present", body: csvrow.Statement(p.Statement),
+	}, nil
 }

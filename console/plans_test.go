@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,5 +114,22 @@ func TestNewAndRetiredPlan(t *testing.T) {
 	_, err := w.engine.CreateTenant(t.Context(), rentroll.CreateTenantParams{Name: "A", Slug: "a", Plan: "team"})
 	if rentroll.CodeOf(err) == "" {
 		t.Error("a retired plan takes a tenant")
+	}
+}
+
+// TestRetireKeepsThresholds: retiring a plan leaves all else of it as it was.
+func TestRetireKeepsThresholds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	plan, _, err := w.engine.PutPlan(t.Context(), rentroll.PutPlanParams{Name: "team", Limits: quota.Limits{quota.Workers: quota.Of(7)}, Thresholds: []int{50, 90}})
+	w.must(err)
+	b := w.signedIn(operatorSecret)
+	b.leads("retiring", b.act("/console/plans/retire", url.Values{"name": {"team"}, "was": {sumOf(plan)}, "retired": {"yes"}}), "/console/plans")
+	plans, err := w.engine.ListPlans(t.Context())
+	w.must(err)
+	for _, p := range plans {
+		if p.Name == "team" && (!p.Retired || !slices.Equal(p.Thresholds, plan.Thresholds) || p.Limits[quota.Workers] != quota.Of(7)) {
+			t.Errorf("retired, the plan is %+v, and was %+v", p, plan)
+		}
 	}
 }

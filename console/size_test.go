@@ -51,6 +51,8 @@ func TestPagesAreSmall(t *testing.T) {
 		switch path = name.Replace(path); path {
 		case "/console/plans/edit":
 			path += "?name=free"
+		case "/console/plans/simulate":
+			path += "?name=free&tenant=acme"
 		case "/console/plans/change":
 			path += "?" + planForm("free", "2").Encode()
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 // TestStatementPages: what was used is on the period's statement, on its page and in its CSV, and for its own tenant only.
@@ -30,7 +31,7 @@ func TestStatementPages(t *testing.T) {
 		b.is("the list", b.get(b.at+"/statements"), http.StatusOK, "may still change")
 		b.is("the statement", b.get(b.at+"/statements/"+periods[0].Period), http.StatusOK, "12,345")
 		file := b.get(b.at + "/statements/" + periods[0].Period + "/csv")
-		b.is("the file", file, http.StatusOK, "line,"+periods[0].Period+",emails_sent,,sum,12345,mail,1,")
+		b.is("the file", file, http.StatusOK, strings.Join(csvrow.StatementColumns, ",")+"\r\n"+periods[0].Period+","+acme.ID.String()+",false,line,"+periods[0].Period+",emails_sent,,sum,12345,mail,1,")
 		if kind, name := file.header.Get("Content-Type"), file.header.Get("Content-Disposition"); !strings.HasPrefix(kind, "text/csv") || !strings.Contains(name, periods[0].Period+".csv") {
 			t.Errorf("the file is %q, %q", kind, name)
 		}

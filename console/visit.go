@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -58,6 +59,7 @@ type visit struct {
 	zone   *time.Location // the viewer's
 	now    time.Time
 	title  string // of this page, where it is not the route's
+	status int    // of the answer, where it is not 200
 	news   bool   // only the block "live" is wanted
 }
 
@@ -116,7 +118,7 @@ func (v *visit) serve() {
 		v.fail(err)
 		return
 	}
-	v.show(http.StatusOK, v.route.template, data)
+	v.show(cmp.Or(v.status, http.StatusOK), v.route.template, data)
 }
 
 func (v *visit) serveFile() {

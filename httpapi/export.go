@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 // The media types of exports, and what their headers are called.
@@ -167,14 +168,14 @@ func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentrol
 func (s *eventStream) all(ctx context.Context, export *rentroll.UsageExport) (events int64, err error) {
 	var line []byte
 	if s.csv {
-		_, _ = s.buffer.Write(appendRow(nil, eventColumns...)) // here and below: Flush tells
+		_, _ = s.buffer.Write(csvrow.AppendRow(nil, csvrow.EventColumns...)) // here and below: Flush tells
 	}
 	for e, err := range export.Events(ctx) {
 		if err != nil {
 			return events, err
 		}
 		if s.csv {
-			line = appendEvent(line[:0], e)
+			line = csvrow.AppendEvent(line[:0], e)
 		} else {
 			if line, err = marshal(e); err != nil {
 				return events, err
@@ -203,7 +204,7 @@ func (s *server) exportRoute() {
 	answer := op.Responses["200"]
 	answer.Content = map[string]*huma.MediaType{
 		linesType: {Schema: &huma.Schema{Type: huma.TypeObject, Description: "A line: an event, and at the end how many there were", AdditionalProperties: true}},
-		csvType:   {Schema: csvSchema(eventColumns)},
+		csvType:   {Schema: csvSchema(csvrow.EventColumns)},
 	}
 	answer.Headers[expectedHeader] = header("How many events there were when the export began.")
 	answer.Headers[eventsHeader] = header("A trailer: how many events have come. Without it the export was cut off.")

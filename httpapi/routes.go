@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 type codes = []rentroll.Code
@@ -273,7 +274,7 @@ func (s *server) meteringRoutes() {
 		at: "GET /v1/tenants/{tenant}/statements/{period}", id: "getStatement", does: "Read the statement of a period", more: aboutStatements,
 		needs: rentroll.PermUsageRead, tagged: true,
 	}, getStatement)
-	operationAt(s.api.OpenAPI(), route{at: "GET /v1/tenants/{tenant}/statements/{period}"}).Responses["200"].Content[csvType] = &huma.MediaType{Schema: csvSchema(statementColumns)}
+	operationAt(s.api.OpenAPI(), route{at: "GET /v1/tenants/{tenant}/statements/{period}"}).Responses["200"].Content[csvType] = &huma.MediaType{Schema: csvSchema(csvrow.StatementColumns)}
 	add(s, route{
 		at: "GET /v1/meters", id: "listPlatformMeters", does: "List the meters that are defined for all tenants, by name",
 		needs: rentroll.PermPlanRead, platform: true,

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 func listStatements(c *call, _ *ofTenant, _ *none) (*rentroll.List[rentroll.StatementPeriod], error) {
@@ -39,4 +41,16 @@ func getStatement(c *call, p *ofStatement, _ *none) (*rentroll.Statement, error)
 		c.stream = func(w http.ResponseWriter, _ *http.Request) error { return writeStatement(w, st) }
 	}
 	return st, err
+}
+
+// writeStatement answers with a statement as CSV.
+func writeStatement(w http.ResponseWriter, st *rentroll.Statement) error {
+	body := csvrow.Statement(st)
+	h := w.Header()
+	h.Set("Content-Type", csvType+"; charset=utf-8; header=present")
+	h.Set("Content-Disposition", `attachment; filename="statement-`+st.Period+`.csv"`)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // nobody is left to tell that the client went away
+	return nil
 }

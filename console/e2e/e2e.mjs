@@ -253,6 +253,29 @@ await does("read a statement, and keep it", async () => {
   must((await kept).suggestedFilename().endsWith(".csv"), "the statement is not kept as CSV");
 });
 
+await does("try limits before they are saved, and see what they would have denied", async () => {
+  await main.goto(`${base}/console/plans`);
+  await main.getByRole("button", { name: "Edit free" }).click();
+  await main.getByRole("group", { name: "Runs per day" }).getByLabel("Limit", { exact: true }).fill("20");
+  await main.getByRole("button", { name: "Try these limits" }).click();
+  await main.getByText("Nothing is saved by trying them").waitFor();
+  await main.getByLabel("Tenant", { exact: true }).fill("atlas-robotics");
+  await main.getByRole("button", { name: "Simulate" }).click();
+  await main.getByText(/runs that were admitted, .* would have been denied:/).waitFor();
+  await main.locator(".chart canvas").waitFor();
+  await main.getByRole("link", { name: "Try that" }).click();
+  await main.getByText("none would have been denied").waitFor();
+  await main.goBack();
+  await main.locator("section[aria-labelledby=sample] tbody a").first().click();
+  await main.waitForURL(/\/tenants\/atlas-robotics\/runs\/run_/);
+});
+
+await does("choose days, which chooses the range", async () => {
+  await main.goto(`${base}/console/plans/simulate?name=free&tenant=atlas-robotics`);
+  await main.getByLabel("From", { exact: true }).fill("2026-01-01");
+  must(await main.locator("select[name=range]").inputValue() === "custom", "the range is not that of the days");
+});
+
 await does("say why the suspended tenant is denied", async () => {
   await main.goto(`${base}/console/tenants?status=suspended`);
   await main.locator("tbody th a").first().click();
@@ -273,7 +296,7 @@ await does("work by keyboard alone", async () => {
   await main.locator("dialog[open]").waitFor({ state: "detached" });
 });
 
-const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", plans: "/console/plans", plan: "/console/plans/edit?name=free", audit: "/console/tenants/corner-bakery/audit", platform: "/console/audit", statements: "/console/tenants/corner-bakery/statements", keys: "/console/keys", "keys-found": "/console/keys?q=rr_", system: "/console/system", ...JSON.parse(process.env.PAGES || "{}") };
+const pages = { overview: "/console/", tenants: "/console/tenants", tenant: "/console/tenants/corner-bakery", runs: "/console/tenants/kestrel-logistics/runs", plans: "/console/plans", plan: "/console/plans/edit?name=free", simulation: "/console/plans/simulate?name=free&tenant=atlas-robotics", audit: "/console/tenants/corner-bakery/audit", platform: "/console/audit", statements: "/console/tenants/corner-bakery/statements", keys: "/console/keys", "keys-found": "/console/keys?q=rr_", system: "/console/system", ...JSON.parse(process.env.PAGES || "{}") };
 for (const theme of ["light", "dark"]) for (const width of [360, 1280, 2560]) {
   await does(`look at every page, ${theme}, ${width} pixels wide`, async () => {
     const page = await open({ viewport: { width, height: width < 600 ? 760 : Math.round(width * 0.6) }, colorScheme: theme });

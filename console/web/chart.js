@@ -26,9 +26,12 @@
     if (data.line != null) series.push({ label: data.lineName, stroke: line, width: 1.5, dash: [5, 4], points: { show: false }, value: (_, y) => (y == null ? "–" : y.toLocaleString("en")) });
     return {
       width: box.clientWidth, height: box.clientHeight - 30, series, legend: { live: true }, cursor: { drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: true }, y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] } },
+      scales: {
+        x: { time: true, range: (u, min, max) => (daily ? [u.data[0][0] - 43_200, u.data[0].at(-1) + 43_200] : [min, max]) }, // whole bars, also of a single day
+        y: { range: (_, min, max) => [0, Math.max(max * 1.05, 1)] },
+      },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
+        { ...axis, grid: { show: false }, incrs: daily ? [1, 2, 3, 4, 5, 7, 10, 15, 30, 60, 90, 180, 365].map((d) => d * 86_400) : undefined, values: (_, ticks) => ticks.map((x) => (daily ? day : clock).format(x * 1000)), space: daily ? 64 : 50 },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(short) },
       ],
       tzDate: daily ? (x) => uPlot.tzDate(new Date(x * 1000), "UTC") : undefined,

@@ -62,6 +62,7 @@
   document.addEventListener("change", (e) => {
     const form = e.target.closest("form[data-filters]");
     if (form && !e.target.matches("[type=search]")) form.requestSubmit();
+    if (e.target.matches("[data-range-end]")) e.target.form.querySelector("[data-range]").value = "custom"; // who says when means it
   });
 
   // News. What comes takes the place of what is there, element by element, so that focus and selection stay.

@@ -1,8 +1,8 @@
-package httpapi
+// Package csvrow writes usage and statements as CSV, with the same columns wherever they are to be had.
+package csvrow
 
 import (
 	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -12,18 +12,18 @@ import (
 
 // The columns of exports. They keep their names and their order; new ones come at the end.
 var (
-	eventColumns = []string{
+	EventColumns = []string{
 		"id", "tenant_id", "meter", "amount", "unit", "time", "recorded_at", "statement", "adjusts", "worker_id", "api_key_id", "run_id",
 		"event_id", "corrects", "dimensions", "metadata",
 	}
-	statementColumns = []string{
+	StatementColumns = []string{
 		"statement", "tenant_id", "final", "kind", "period", "meter", "display_name", "aggregation", "quantity", "unit", "events",
 		"price_micros", "price_per", "amount_micros",
 	}
 )
 
-// appendRow appends a row of CSV by RFC 4180, of fields that are written as they are.
-func appendRow(b []byte, fields ...string) []byte {
+// AppendRow appends a row of CSV by RFC 4180, of fields that are written as they are.
+func AppendRow(b []byte, fields ...string) []byte {
 	for i, f := range fields {
 		if i > 0 {
 			b = append(b, ',')
@@ -52,13 +52,13 @@ func stampOf(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// appendEvent appends the row of an event.
-func appendEvent(b []byte, e *rentroll.ExportedUsage) []byte {
+// AppendEvent appends the row of an event.
+func AppendEvent(b []byte, e *rentroll.ExportedUsage) []byte {
 	dimensions := ""
 	if len(e.Dimensions) > 0 {
 		text, err := json.Marshal(e.Dimensions) // with its names in order
 		if err != nil {
-			panic("httpapi: texts have no JSON form: " + err.Error())
+			panic("csvrow: texts have no JSON form: " + err.Error())
 		}
 		dimensions = string(text)
 	}
@@ -72,39 +72,27 @@ func appendEvent(b []byte, e *rentroll.ExportedUsage) []byte {
 		}
 		return id.String()
 	}
-	return appendRow(b,
+	return AppendRow(b,
 		e.ID.String(), e.TenantID.String(), e.Meter, number(e.Amount), inert(e.Unit), stampOf(e.Time), stampOf(e.RecordedAt), e.Statement,
 		string(e.Adjusts), inert(e.WorkerID), name(e.APIKeyID), name(e.RunID), inert(e.EventID), inert(e.Corrects), dimensions,
 		string(e.Metadata),
 	)
 }
 
-// statementRows is a statement as CSV: a row for each line and each adjustment, whose amounts add up to its total.
-func statementRows(st *rentroll.Statement) []byte {
-	b := appendRow(nil, statementColumns...)
+// Statement is a statement as CSV: a row for each line and each adjustment, whose amounts add up to its total.
+func Statement(st *rentroll.Statement) []byte {
+	b := AppendRow(nil, StatementColumns...)
 	add := func(kind string, lines []rentroll.StatementLine) {
 		for _, l := range lines {
 			price := ""
 			if l.PriceMicros != nil {
 				price = number(*l.PriceMicros)
 			}
-			b = appendRow(b, st.Period, st.TenantID.String(), strconv.FormatBool(st.Final), kind, l.Period, l.Meter, inert(l.DisplayName),
+			b = AppendRow(b, st.Period, st.TenantID.String(), strconv.FormatBool(st.Final), kind, l.Period, l.Meter, inert(l.DisplayName),
 				string(l.Aggregation), number(l.Quantity), inert(l.Unit), number(l.Count), price, number(l.PricePer), number(l.AmountMicros))
 		}
 	}
 	add("line", st.Lines)
 	add("adjustment", st.Adjustments)
 	return b
-}
-
-// writeStatement answers with a statement as CSV.
-func writeStatement(w http.ResponseWriter, st *rentroll.Statement) error {
-	body := statementRows(st)
-	h := w.Header()
-	h.Set("Content-Type", csvType+"; charset=utf-8; header=present")
-	h.Set("Content-Disposition", `attachment; filename="statement-`+st.Period+`.csv"`)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) // nobody is left to tell that the client went away
-	return nil
 }

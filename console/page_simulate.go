@@ -1,0 +1,227 @@
+package console
+
+import (
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
+)
+
+// simulatePage asks what a plan would have denied, and shows the answer.
+type simulatePage struct {
+	Plan    string
+	Plans   []*rentroll.Plan // to choose from; nil where limits are tried, or the visitor may not read plans
+	Limits  url.Values       // the fields of limits that are tried instead of the plan's; nil for the plan's
+	Tenant  string           // as it was typed, like what follows
+	Range   string
+	Start   string
+	End     string
+	Tenants []*rentroll.Standing // some, to choose from
+
+	Edit, Change string // where limits that are tried are edited and saved; "" where they are not, or not by this visitor
+
+	Failure   *failure
+	Simulated *simulated // nil where nothing was asked, or could not be answered
+}
+
+// Ranges are the choices of the field for the range.
+func (p *simulatePage) Ranges() []choice {
+	return []choice{{"30d", "Last 30 days"}, {"month", "This month"}, {"custom", "Chosen days"}}
+}
+
+// simulateTenants is how many tenants are suggested.
+const simulateTenants = 50
+
+func (v *visit) simulatePlan() (any, error) {
+	if !v.simulates() {
+		return nil, v.actorLacks(rentroll.PermQuotaRead)
+	}
+	fields := v.r.URL.Query()
+	p := &simulatePage{
+		Plan: strings.TrimSpace(fields.Get("name")), Tenant: strings.TrimSpace(fields.Get("tenant")),
+		Range: fields.Get("range"), Start: fields.Get("start"), End: fields.Get("end"),
+	}
+	if p.Range == "" {
+		p.Range = "30d"
+	}
+	if p.Plan == "" {
+		return nil, &rentroll.Error{Code: rentroll.CodeNotFound, Message: "there is no such plan"}
+	}
+	limits, err := v.triedLimits(p, fields)
+	if err != nil {
+		return nil, err
+	}
+	v.title = "Simulation of " + p.Plan
+	if err := v.simulateChoices(p); err != nil {
+		return nil, err
+	}
+	if p.Tenant == "" {
+		return p, nil
+	}
+	p.Simulated, err = v.simulate(p, limits)
+	switch rentroll.CodeOf(err) {
+	case rentroll.CodeNotFound, rentroll.CodeUnknownPlan, rentroll.CodeValidationFailed: // the form stays, to be corrected
+		f := failureOf(err)
+		f.Help = "Correct the form and simulate again."
+		p.Failure, v.status = &f, f.Status
+		return p, nil
+	default:
+		return p, err
+	}
+}
+
+// triedLimits reads limits that are tried instead of the plan's; nil for the plan's.
+func (v *visit) triedLimits(p *simulatePage, fields url.Values) (quota.Limits, error) {
+	if !hasLimits(fields) {
+		return nil, nil
+	}
+	limits, err := limitsOfForm(fields)
+	if err != nil {
+		return nil, err
+	}
+	p.Limits = limitFields(limits)
+	if v.managesPlans() {
+		p.Edit, p.Change = planAt("edit", p.Plan, p.Limits), planAt("change", p.Plan, p.Limits)
+	}
+	return limits, nil
+}
+
+// simulateChoices fills in what the form offers.
+func (v *visit) simulateChoices(p *simulatePage) error {
+	busiest, err := v.engine.ListStandings(v, rentroll.ListStandingsParams{
+		Order: rentroll.StandingBusiest, Page: rentroll.Page{Limit: simulateTenants},
+	})
+	if err := allowed(err); err != nil {
+		return err
+	}
+	if busiest != nil {
+		p.Tenants = busiest.Items
+	}
+	if p.Limits != nil {
+		return nil
+	}
+	plans, err := v.engine.ListPlans(v)
+	if err := allowed(err); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(plans, func(plan *rentroll.Plan) bool { return plan.Name == p.Plan }) {
+		p.Plans = plans
+	} else if plans != nil {
+		return &rentroll.Error{Code: rentroll.CodeNotFound, Message: "there is no such plan"}
+	}
+	return nil
+}
+
+// planAt is the address of a page about the limits of a plan, with limits that it does not have.
+func planAt(page, name string, limits url.Values) string {
+	query := url.Values{"name": {name}}
+	maps.Copy(query, limits)
+	return root + "plans/" + page + "?" + query.Encode()
+}
+
+// simulate asks the engine.
+func (v *visit) simulate(p *simulatePage, limits quota.Limits) (*simulated, error) {
+	id, err := v.engine.ResolveTenant(v, p.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulated{Zone: time.UTC, TenantPath: root + "tenants/" + id.String(), Name: p.Tenant}
+	anchor := 1
+	t, err := v.engine.GetTenant(v, id)
+	if err := allowed(err); err != nil {
+		return nil, err
+	}
+	if t != nil {
+		s.Name, s.TenantPath, anchor = t.Name, root+"tenants/"+t.Slug, t.BillingAnchorDay
+		if s.Zone, err = quota.LoadZone(t.Timezone); err != nil {
+			return nil, err
+		}
+	}
+	params := rentroll.SimulatePlanParams{TenantID: id, Plan: p.Plan, Limits: limits}
+	if params.Start, params.End, err = v.simulatedRange(p, s.Zone, anchor); err != nil {
+		return nil, err
+	}
+	if s.Simulation, err = v.engine.SimulatePlan(v, params); err != nil {
+		return nil, err
+	}
+	s.GoOn = v.goOn(s)
+	return s, v.enough(p, s, limits)
+}
+
+// simulatedRange is the range that was chosen, in days and months of the tenant. A zero end is now.
+func (v *visit) simulatedRange(p *simulatePage, zone *time.Location, anchor int) (start, end time.Time, err error) {
+	switch p.Range {
+	case "30d":
+		today := quota.DayOf(v.now, zone)
+		return quota.DayOf(today.Start.In(zone).AddDate(0, 0, 1-chartDays).Add(time.Hour), zone).Start, time.Time{}, nil
+	case "month":
+		return quota.MonthOf(v.now, zone, anchor).Start, time.Time{}, nil
+	case "custom":
+		if start, err = dayOfForm("start", p.Start, zone); err != nil {
+			return start, end, err
+		}
+		if p.End == "" {
+			return start, time.Time{}, nil
+		}
+		if end, err = dayOfForm("end", p.End, zone); err != nil {
+			return start, end, err
+		}
+		return start, quota.DayOf(end, zone).End, nil // with its last day
+	default:
+		return start, end, wrong("range", "must be 30d, month or custom")
+	}
+}
+
+// dayOfForm is when a day begins that was typed.
+func dayOfForm(field, text string, zone *time.Location) (time.Time, error) {
+	day, err := time.ParseInLocation(time.DateOnly, text, time.UTC)
+	if err != nil || day.Year() < 1970 || day.Year() > 9998 {
+		return time.Time{}, wrong(field, "must be a day from 1970 on, such as 2026-11-01")
+	}
+	return quota.DayOf(time.Date(day.Year(), day.Month(), day.Day(), 12, 0, 0, 0, zone), zone).Start, nil
+}
+
+// goOn is the address of the rest of a range that was too much to look at; "" where nothing is left.
+func (v *visit) goOn(s *simulated) string {
+	if s.Complete {
+		return ""
+	}
+	query := v.r.URL.Query()
+	if query.Get("range") != "custom" {
+		query.Del("end")
+	}
+	query.Set("range", "custom")
+	query.Set("start", s.End.In(s.Zone).Format(time.DateOnly))
+	return v.r.URL.Path + "?" + query.Encode()
+}
+
+// enough fills in where limits that deny nothing are tried: those that were asked about, raised to what was needed.
+func (v *visit) enough(p *simulatePage, s *simulated, limits quota.Limits) error {
+	short := s.Short()
+	if len(short) == 0 {
+		return nil
+	}
+	if limits == nil {
+		plan, err := v.plan(p.Plan)
+		if errors.Is(err, rentroll.CodeForbidden) || plan == nil {
+			return allowed(err)
+		}
+		limits = plan.Limits
+	}
+	raised := limits.Clone()
+	for _, q := range short {
+		if limit, ok := raised[q.Quota]; ok && !limit.Unlimited && limit.Max < q.Needed {
+			limit.Max = q.Needed
+			raised[q.Quota] = limit
+		}
+	}
+	query := v.r.URL.Query()
+	maps.Copy(query, limitFields(raised))
+	s.Enough = v.r.URL.Path + "?" + query.Encode()
+	return nil
+}
