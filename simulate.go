@@ -2,7 +2,6 @@ package rentroll
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/rentroll/rentroll/quota"
@@ -82,7 +81,7 @@ type SimulatedDenial struct {
 
 func (p *SimulatePlanParams) check() error {
 	var bad problems
-	if p.Limits == nil {
+	if p.Limits != nil && p.Plan != "" {
 		bad.add("plan", checkPlanName(p.Plan))
 	}
 	for _, f := range p.Limits.Validate(false) {
@@ -187,6 +186,9 @@ func simulatedPlan(ctx context.Context, r Reader, p SimulatePlanParams) (*Plan, 
 	if p.Limits != nil {
 		return &Plan{Name: p.Plan, Limits: p.Limits}, nil
 	}
+	if checkPlanName(p.Plan) != "" {
+		return nil, notFound("plan")
+	}
 	b := &Batch{}
 	b.Plans.Want(p.Plan)
 	if err := r.Load(ctx, b); err != nil {
@@ -194,7 +196,7 @@ func simulatedPlan(ctx context.Context, r Reader, p SimulatePlanParams) (*Plan, 
 	}
 	plan := b.Plans.Get(p.Plan)
 	if plan == nil {
-		return nil, &Error{Code: CodeUnknownPlan, Message: fmt.Sprintf("there is no plan %q", p.Plan), Fields: []FieldError{{"plan", "is unknown"}}}
+		return nil, notFound("plan")
 	}
 	return plan, nil
 }

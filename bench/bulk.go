@@ -24,7 +24,7 @@ const bulkRows = 500
 var runColumns = strings.Fields(`tenant_id id worker_id task status success total_tokens reserved_tokens tokens_so_far
 	total_latency_ms stages_completed recoveries policy_violations cost_micros attempt is_retry late over_soft_limit
 	cancel_requested lease lease_expires_at created_at completed_at payloads fingerprint
-	api_key_id user_id error parent_run_id started_at family retried_by`)
+	api_key_id user_id error parent_run_id started_at family retried_by subject`)
 
 // bulk inserts runs with one prepared statement and decides nothing: what the disk, the log and the indexes allow.
 type bulk struct {

@@ -139,7 +139,11 @@ func TestObjectsOfAnotherTenantDoNotExist(t *testing.T) {
 			return
 		}
 		w.unchanged(func() {
-			w.send(named(f.ask(s, w.theirs), "me")).refused(rentroll.CodeNotFound)
+			code := rentroll.CodeNotFound
+			if r.operatorsOnly() {
+				code = rentroll.CodeForbidden
+			}
+			w.send(named(f.ask(s, w.theirs), "me")).refused(code)
 			w.send(named(f.ask(s, operatorSecret), "globex")).refused(rentroll.CodeNotFound)
 		})
 	})

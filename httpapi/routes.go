@@ -75,7 +75,7 @@ func (s *server) tenantRoutes() {
 	}, putPlan)
 	add(s, route{
 		at: "POST /v1/plans/{name}/simulate", id: "simulatePlan", does: "What a plan would have denied of what a tenant was admitted",
-		more: aboutSimulate, needs: rentroll.PermQuotaRead, platform: true, body: needsBody, codes: codes{rentroll.CodeUnknownPlan},
+		more: aboutSimulate, needs: rentroll.PermQuotaRead, platform: true, body: needsBody, codes: codes{rentroll.CodeNotFound},
 	}, simulatePlan)
 	add(s, route{
 		at: "DELETE /v1/plans/{name}", id: "deletePlan", does: "Delete a plan that no tenant uses", needs: rentroll.PermPlanManage,

@@ -86,8 +86,12 @@ func engineSimulates(s *scene) {
 	if sim := simulate(rentroll.SimulatePlanParams{Plan: "x", Limits: less}); sim.Denied == 0 || len(sim.Sample) == 0 || sim.Sample[0].Quota != quota.RunsPerDay {
 		h.Errorf("less than what is needed denies nothing: %+v", sim)
 	}
+	unknown := rentroll.SimulatePlanParams{TenantID: t.ID, Plan: "none", Start: begin}
+	if _, err := h.SimulatePlan(context.WithoutCancel(ctx), unknown); !errors.Is(err, rentroll.CodeNotFound) {
+		h.Errorf("a plan that there is not: %v", err)
+	}
 	for name, p := range map[string]rentroll.SimulatePlanParams{
-		"plan": {TenantID: t.ID, Plan: "none", Start: begin}, "start": {TenantID: t.ID, Plan: "free", Start: h.Now().Add(time.Hour)},
+		"start":           {TenantID: t.ID, Plan: "free", Start: h.Now().Add(time.Hour)},
 		"end":             {TenantID: t.ID, Plan: "free", Start: begin, End: begin},
 		"limits.nonsense": {TenantID: t.ID, Plan: "free", Start: begin, Limits: quota.Limits{"nonsense": quota.Of(1)}},
 	} {

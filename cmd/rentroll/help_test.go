@@ -104,7 +104,7 @@ func TestCompletion(t *testing.T) {
 	t.Parallel()
 	root := grammar(t).Model.Node
 	for line, want := range map[string]string{
-		"":                                 "audit completion doctor event key member meter migrate operator-key plan run serve tenant usage user version worker",
+		"":                                 "audit completion doctor event key member meter migrate operator-key plan run serve subject tenant usage user version worker",
 		"te":                               "tenant",
 		"tenant re":                        "resume",
 		"tenant s":                         "suspend",
