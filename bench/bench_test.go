@@ -39,6 +39,9 @@ func TestRunColumns(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the bulk inserts write %v, the table has %v", got, want)
 	}
+	if values, types := len((&runRow{}).values()), len(runTypes); values != len(runColumns) || types != len(runColumns) {
+		t.Errorf("PostgreSQL gets %d values of %d types for %d columns", values, types, len(runColumns))
+	}
 }
 
 // TestBulkRow reads a row of the bulk inserts through the engine, so that it is one that the engine could have written.

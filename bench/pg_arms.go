@@ -35,7 +35,7 @@ func (r *runRow) end() { r.ended = true }
 var runTypes = strings.Fields(`uuid uuid text text bigint bigint bigint bigint bigint
 	bigint bigint bigint bigint bigint bigint bigint bigint bigint
 	bigint bigint bigint bigint bigint bigint bytea
-	uuid uuid text uuid bigint uuid uuid`)
+	uuid uuid text uuid bigint uuid uuid text`)
 
 func (r *runRow) values() []any {
 	made := r.at.UnixMicro()
@@ -45,7 +45,7 @@ func (r *runRow) values() []any {
 		worker, task, int64(1), nil, nil, int64(0), int64(0),
 		nil, nil, nil, nil, nil, int64(1), int64(0), int64(0), int64(0),
 		int64(0), rentroll.DefaultLease.Microseconds(), made + rentroll.DefaultLease.Microseconds(), made, nil, int64(0), nil,
-		nil, nil, nil, nil, nil, nil, nil,
+		nil, nil, nil, nil, nil, nil, nil, nil,
 	}
 	if r.ended {
 		row[4], row[5], row[6] = int64(3), int64(1), int64(1234)
