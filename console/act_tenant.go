@@ -89,7 +89,19 @@ func (v *visit) overrideLimit() (*outcome, error) {
 	if remove {
 		return v.back(quotaName(name) + ": the plan's limit holds again."), nil
 	}
-	return v.back(quotaName(name) + ": the new limit holds from now on."), nil
+	return v.back(quotaName(name) + ": the new limit holds from now on, " + v.limitText(name, limit) + "."), nil
+}
+
+// limitText is a limit in words: how much, and until when.
+func (v *visit) limitText(name quota.Name, limit quota.Limit) string {
+	text := "no limit at all"
+	if !limit.Unlimited {
+		text = amount(name, limit.Max)
+	}
+	if !limit.Until.IsZero() {
+		text += limit.Until.In(v.zone).Format(" until Jan 2, 15:04")
+	}
+	return text
 }
 
 // limitOfForm reads a limit as it was typed.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll"
@@ -9,7 +10,7 @@ import (
 // overviewPage is the state of the platform.
 type overviewPage struct {
 	Near     []standingRow
-	Denials  []*rentroll.TenantDenial
+	Denials  []denialRow
 	Stuck    []*rentroll.StuckTenant
 	Busy     []standingRow // by runs of the day
 	Metrics  rentroll.Metrics
@@ -39,7 +40,8 @@ func (a *activity) Data() map[string]any {
 }
 
 const (
-	overviewRows   = 8 // lines of each table
+	overviewRows   = 8  // lines of each table
+	overviewDenied = 48 // denials that those of its table are put together from
 	overviewWindow = time.Hour
 )
 
@@ -63,18 +65,40 @@ func (v *visit) overview() (any, error) {
 		return nil, err
 	}
 	p.Busy = standingRows(busiest.Items)
-	denials, err := v.engine.ListLatestDenials(v, rentroll.Page{Limit: overviewRows})
+	denials, err := v.engine.ListLatestDenials(v, rentroll.Page{Limit: overviewDenied})
 	if err := allowed(err); err != nil {
 		return nil, err
 	}
 	if denials != nil {
-		p.Denials = denials.Items
+		p.Denials = denialRows(denials.Items)
 	}
 	p.Stuck, err = v.engine.ListStuck(v)
 	if err := allowed(err); err != nil {
 		return nil, err
 	}
 	return p, v.activity(&p.Activity)
+}
+
+// denialRow is the last denial of a tenant by a rule, and how many there were.
+type denialRow struct {
+	*rentroll.TenantDenial
+
+	Times int
+}
+
+// denialRows puts together what one rule denied one tenant, newest first: a tenant that tries on and on hides no other.
+func denialRows(list []*rentroll.TenantDenial) []denialRow {
+	var rows []denialRow
+	for _, d := range list {
+		at := slices.IndexFunc(rows, func(r denialRow) bool {
+			return r.TenantID == d.TenantID && r.Code == d.Code && r.Quota == d.Quota && r.Scope == d.Scope
+		})
+		if at < 0 {
+			rows, at = append(rows, denialRow{TenantDenial: d}), len(rows)
+		}
+		rows[at].Times++
+	}
+	return rows[:min(len(rows), overviewRows)]
 }
 
 func (v *visit) activity(a *activity) (err error) {

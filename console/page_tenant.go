@@ -2,6 +2,7 @@ package console
 
 import (
 	"crypto/rand"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -26,7 +27,7 @@ type tenantPage struct {
 	Members []person
 	Workers []*rentroll.Worker
 	Audit   []*rentroll.AuditRow
-	Quotas  []choice // that can have another limit
+	Quotas  []quotaChoice // that can have another limit
 
 	Statements []rentroll.StatementPeriod // the newest
 	Actions    tenantActions
@@ -37,6 +38,13 @@ type tenantActions struct{ Manage, Suspend, Resume, Terminate, Keys, Cancel bool
 
 // choice is a line of a field that offers some.
 type choice struct{ Value, Label string }
+
+// quotaChoice is a quota to choose.
+type quotaChoice struct {
+	choice
+
+	Chosen bool // at first
+}
 
 // override is a limit that beats the plan's.
 type override struct {
@@ -118,13 +126,14 @@ func (v *visit) tenantRest(p *tenantPage) (err error) {
 		if d.Name == quota.SpendPerMonth {
 			label += " (in millionths)"
 		}
-		p.Quotas = append(p.Quotas, choice{string(d.Name), label})
+		p.Quotas = append(p.Quotas, quotaChoice{choice: choice{string(d.Name), label}})
 	}
 	for _, g := range p.Gauges { // those that are in no list: on meters
-		if !slices.ContainsFunc(p.Quotas, func(c choice) bool { return c.Value == string(g.Quota) }) {
-			p.Quotas = append(p.Quotas, choice{string(g.Quota), g.Name()})
+		if !slices.ContainsFunc(p.Quotas, func(c quotaChoice) bool { return c.Value == string(g.Quota) }) {
+			p.Quotas = append(p.Quotas, quotaChoice{choice: choice{string(g.Quota), g.Name()}})
 		}
 	}
+	markFullest(p.Quotas, p.Gauges)
 	p.Plans, err = v.engine.ListPlans(v)
 	if err := allowed(err); err != nil {
 		return err
@@ -164,6 +173,29 @@ func (v *visit) tenantRest(p *tenantPage) (err error) {
 	p.Statements = statements[:min(len(statements), tenantStatements)]
 	p.Charts, err = v.tenantCharts(p)
 	return allowed(err)
+}
+
+// markFullest says beside each quota how it stands, since a dialog hides the page, and chooses the one nearest to its limit.
+func markFullest(quotas []quotaChoice, gauges []gauge) {
+	fullest, percent := 0, int64(-1)
+	for i := range quotas {
+		at := slices.IndexFunc(gauges, func(g gauge) bool { return string(g.Quota) == quotas[i].Value })
+		if at < 0 {
+			continue
+		}
+		g := gauges[at]
+		if g.Limit == nil {
+			quotas[i].Label += fmt.Sprintf(": %s, no limit", g.Text(g.Taken()))
+			continue
+		}
+		quotas[i].Label += fmt.Sprintf(": %s of %s", g.Text(g.Taken()), g.Text(*g.Limit))
+		if g.Percent > percent {
+			fullest, percent = i, g.Percent
+		}
+	}
+	if len(quotas) > 0 {
+		quotas[fullest].Chosen = true
+	}
 }
 
 func (v *visit) tenantActions(t *rentroll.Tenant) tenantActions {

@@ -58,7 +58,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token, _, err := c.engine.SignIn(r.Context(), rentroll.SignInParams{
-		Secret: strings.TrimSpace(r.PostFormValue("key")), From: from, Idle: c.opts.Idle, Lifetime: c.opts.Lifetime, UserAgent: userAgent(r),
+		Secret: pastedKey(r.PostFormValue("key")), From: from, Idle: c.opts.Idle, Lifetime: c.opts.Lifetime, UserAgent: userAgent(r),
 	})
 	switch code := rentroll.CodeOf(err); code {
 	case "":
@@ -80,6 +80,15 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	c.setCookie(w, r, sessionCookie, token, 0)
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // nextPath lets no other site be next
+}
+
+// pastedKey is the key in what was pasted: alone, or in the line for a shell with which commands and servers show it.
+func pastedKey(s string) string {
+	s = strings.TrimSpace(s)
+	if _, key, found := strings.Cut(s, "RENTROLL_KEY="); found && (s[0] == 'R' || strings.HasPrefix(s, "export ")) {
+		return strings.Trim(key, `'"`)
+	}
+	return s
 }
 
 // signOut ends the visitor's session.

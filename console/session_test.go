@@ -19,6 +19,8 @@ func TestSignInAndOut(t *testing.T) {
 	b.is("a wrong key", b.post("/console/sign-in", url.Values{"key": {"wrong"}}), http.StatusUnauthorized, "lets nobody in")
 	in := b.post("/console/sign-in", url.Values{"key": {" " + operatorSecret + "\n"}, "next": {"/console/tenants?q=x"}})
 	b.leads("a good key", in, "/console/tenants?q=x")
+	line := url.Values{"key": {"export RENTROLL_KEY='" + operatorSecret + "'"}}
+	b.leads("the line that shows a key", b.post("/console/sign-in", line), "/console/")
 	cookie := in.header.Get("Set-Cookie")
 	for _, want := range []string{"; Path=/console/", "; HttpOnly", "; SameSite=Strict"} {
 		if !strings.Contains(cookie, want) {
@@ -130,5 +132,17 @@ func TestAttemptsAreBounded(t *testing.T) {
 	b.is("one more", a, http.StatusTooManyRequests, "Too many attempts")
 	if a.header.Get("Retry-After") == "" {
 		t.Error("it does not say when to try again")
+	}
+}
+
+func TestPastedKey(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		" rr_abc\n": "rr_abc", "export RENTROLL_KEY=rrop_abc": "rrop_abc", "RENTROLL_KEY='rr_abc'": "rr_abc", "": "",
+		"a key with RENTROLL_KEY= in it": "a key with RENTROLL_KEY= in it", "'quoted'": "'quoted'",
+	} {
+		if got := pastedKey(given); got != want {
+			t.Errorf("%q is the key %q, want %q", given, got, want)
+		}
 	}
 }

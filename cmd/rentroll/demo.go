@@ -94,7 +94,7 @@ func (p *stage) greet(w *strings.Builder) {
 			fmt.Fprintf(w, "\nLet the commands find this server:\n\n    export RENTROLL_URL=%s\n", p.url())
 		}
 	} else {
-		fmt.Fprintf(w, "\nThe operator key, until this server stops:\n\n    %s\n", p.export())
+		fmt.Fprintf(w, "\nThe operator key, for the console and the API until this server stops:\n\n    %s\n", p.export())
 	}
 	fmt.Fprintf(w, `
 Try it in another terminal:

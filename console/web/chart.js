@@ -56,7 +56,7 @@
   };
 
   const again = () => {
-    for (const [box, plot] of drawn) {
+    for (const [box, plot] of [...drawn]) { // a copy: what is drawn again joins the end of drawn, and would be met there for ever
       plot.destroy();
       drawn.delete(box);
       if (box.isConnected) window.drawChart(box);

@@ -39,6 +39,7 @@
       if (filled && opener.dataset.fill) filled.value = opener.dataset.fill;
       for (const about of dialog.querySelectorAll("[data-about]")) about.textContent = opener.dataset.about;
       dialog.showModal();
+      if (filled && opener.dataset.fill) dialog.querySelector("[data-next]")?.focus(); // what is filled in needs no choice any more
     }
     const closer = at("[data-closes]");
     if (closer) closer.closest("dialog")?.close();
