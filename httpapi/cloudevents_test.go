@@ -189,6 +189,38 @@ func TestCloudEventsAreStrict(t *testing.T) {
 	w.unchanged(func() {
 		w.tell(operatorSecret, cloudEventType, strings.TrimSuffix(told(nil), "}")+`,"id":"2"}`).refused(malformed, "id")
 		w.tell(operatorSecret, cloudEventType, told(map[string]string{"data": `{"amount":1,"amount":2}`})).refused(malformed, "data.amount")
+		w.tell(operatorSecret, cloudEventType, "").refused(malformed)
+		w.tell(operatorSecret, cloudEventsType, "{}").refused(valid, "body")
+		w.tell(operatorSecret, cloudEventsType, "null").refused(valid, "body")
+		w.tell(operatorSecret, cloudEventsType, "[1,").refused(malformed)
+		w.tell(operatorSecret, cloudEventsType, "["+strings.Repeat("1,", rentroll.MaxUsageBatch)+"1]").refused(valid, "body")
+		w.tell(operatorSecret, "application/cloudevents+avro", told(nil)).refused(rentroll.CodeUnsupportedMediaType)
+		w.tell(operatorSecret, "application/json", told(nil)).refused(rentroll.CodeUnsupportedMediaType)
+	})
+	for name, header := range map[string]map[string]string{
+		"datacontenttype": {"Content-Type": "text/plain"}, "data_base64": {"Ce-Data_base64": "x"}, "data": {"Ce-Data": "{}"},
+		"specversion": {"Ce-Specversion": "2.0"}, "id": {"Ce-Id": "%ff"}, "a-b": {"Ce-A-B": "x"},
+	} {
+		w.unchanged(func() {
+			w.tellBinary(header, `{}`).refused(valid).names(name, true)
+		})
+	}
+}
+
+// tellBinary sends an event whose attributes are headers.
+func (w *world) tellBinary(header map[string]string, body string) *reply {
+	w.t.Helper()
+	all := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Subject": "acme"}
+	maps.Copy(all, header)
+	return w.send(ask{method: "POST", path: "/v1/events", key: operatorSecret, body: body, header: all})
+}
+
+// TestUnreadableCloudEvents: an event that can't be read is told why, as every other one is.
+func TestUnreadableCloudEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	valid, malformed := rentroll.CodeValidationFailed, rentroll.CodeMalformedRequest
+	w.unchanged(func() {
 		for broken, says := range map[string]string{
 			`{"specversion":`: "is not valid JSON: see byte 15", told(nil) + told(nil): "must be one JSON value", told(map[string]string{"id": `"\ud800"`}): "is not valid JSON",
 			told(map[string]string{"id": "\"\xff\""}): "must be valid UTF-8", strings.Repeat(`{"x":`, 20_000): "is not valid JSON",
@@ -200,31 +232,9 @@ func TestCloudEventsAreStrict(t *testing.T) {
 		}
 		w.tell(operatorSecret, cloudEventsType, "["+told(map[string]string{"data": `{"amount":1,"amount":2}`})+"]").expect(200).
 			has("items.0.code", string(malformed), "items.0.errors.0.field", "data.amount")
-		w.tell(operatorSecret, cloudEventType, "").refused(malformed)
-		w.tell(operatorSecret, cloudEventsType, "{}").refused(valid, "body")
-		w.tell(operatorSecret, cloudEventsType, "null").refused(valid, "body")
-		w.tell(operatorSecret, cloudEventsType, "[1,").refused(malformed)
-		w.tell(operatorSecret, cloudEventsType, "["+strings.Repeat("1,", rentroll.MaxUsageBatch)+"1]").refused(valid, "body")
-		w.tell(operatorSecret, "application/cloudevents+avro", told(nil)).refused(rentroll.CodeUnsupportedMediaType)
-		w.tell(operatorSecret, "application/json", told(nil)).refused(rentroll.CodeUnsupportedMediaType)
+		w.tellBinary(map[string]string{"Content-Type": "text/xml"}, `<a/>`).refused(valid, "datacontenttype")
+		w.tellBinary(map[string]string{"Content-Type": "application/json"}, `<a/>`).refused(malformed, "data")
 	})
-	binary := func(header map[string]string, body string) *reply {
-		all := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Subject": "acme"}
-		maps.Copy(all, header)
-		return w.send(ask{method: "POST", path: "/v1/events", key: operatorSecret, body: body, header: all})
-	}
-	w.unchanged(func() {
-		binary(map[string]string{"Content-Type": "text/xml"}, `<a/>`).refused(valid, "datacontenttype")
-		binary(map[string]string{"Content-Type": "application/json"}, `<a/>`).refused(malformed, "data")
-	})
-	for name, header := range map[string]map[string]string{
-		"datacontenttype": {"Content-Type": "text/plain"}, "data_base64": {"Ce-Data_base64": "x"}, "data": {"Ce-Data": "{}"},
-		"specversion": {"Ce-Specversion": "2.0"}, "id": {"Ce-Id": "%ff"}, "a-b": {"Ce-A-B": "x"},
-	} {
-		w.unchanged(func() {
-			binary(header, `{}`).refused(valid).names(name, true)
-		})
-	}
 }
 
 // TestEventIDOfPairs: two pairs of source and id have one event id only where they are the same pair.

@@ -16,7 +16,7 @@ import (
 func Build(t *testing.T) (binary string) {
 	t.Helper()
 	binary = filepath.Join(t.TempDir(), "rentroll")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/rentroll/rentroll/cmd/rentroll").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/rentroll/rentroll/cmd/rentroll").CombinedOutput() //nolint:gosec // the path is the test's own
 	if err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
@@ -36,7 +36,7 @@ type Server struct {
 func (s Server) Start(t *testing.T) (url string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // its end would be a second signal, on which the program stops as it is
-	cmd := exec.CommandContext(ctx, s.Binary, append([]string{"serve", "--listen", "127.0.0.1:0"}, s.Args...)...)
+	cmd := exec.CommandContext(ctx, s.Binary, append([]string{"serve", "--listen", "127.0.0.1:0"}, s.Args...)...) //nolint:gosec // a test says what it starts
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), s.Env...)
 	if s.OperatorKey != "" {
