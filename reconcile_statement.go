@@ -28,7 +28,7 @@ func (c *recount) spend(ctx context.Context) error {
 
 // costs adds up what runs cost that were reported in [from, to).
 func (c *recount) costs(ctx context.Context, from, to time.Time) (all CostSum, err error) {
-	err = c.stretches(from, to, func(from, to time.Time) error {
+	err = c.stretches(ctx, from, to, func(from, to time.Time) error {
 		sum, err := c.SumCosts(ctx, c.tenant, from, to)
 		all.Micros += sum.Micros
 		all.Runs += sum.Runs
@@ -82,14 +82,14 @@ func (c *recount) unknownPeriods(ctx context.Context, known []PastPeriod) (all [
 	floor := c.usageUntil // what is behind it was pruned
 	for _, p := range known {
 		for floor.Before(p.Start) {
-			first, err := c.ListUsage(ctx, UsageFilter{TenantID: c.tenant, From: floor, To: p.Start, Limit: 1})
+			first, err := c.NextEvent(ctx, c.tenant, floor)
 			if err != nil {
 				return nil, err
 			}
-			if len(first) == 0 {
+			if first.IsZero() || !first.Before(p.Start) {
 				break
 			}
-			month := quota.MonthOf(first[0].Time, c.account.zone(), c.account.AnchorDay)
+			month := quota.MonthOf(first, c.account.zone(), c.account.AnchorDay)
 			if n := len(all); n > 0 && month.Start.Before(all[n-1].End) {
 				month.Start = all[n-1].End
 			}
@@ -210,7 +210,7 @@ func (c *recount) statementCost(ctx context.Context, own PastPeriod, stored, com
 // recorded adds up events by when they happened and when they were recorded, a meter each, and finds the latest recording.
 func (c *recount) recorded(ctx context.Context, f RecordedFilter) (lines []Rollup, latest time.Time, err error) {
 	sums := make(map[string]Rollup)
-	err = c.stretches(f.From, f.To, func(from, to time.Time) error {
+	err = c.stretches(ctx, f.From, f.To, func(from, to time.Time) error {
 		f.From, f.To = from, to
 		part, err := c.SumRecorded(ctx, f)
 		for _, r := range part {

@@ -47,49 +47,43 @@ func (c *recount) subject(s *Subject, field string, stored, computed int64) {
 	}
 }
 
-// usedBySubject is what one subject has used since its row was made. What of it came in the very microsecond in which that
-// was, at first, may have come before the row did and not be counted in it.
-type usedBySubject struct {
-	since          time.Time
-	total, atFirst int64
+// subjectUse is what each of some subjects has used since its row was made.
+type subjectUse struct {
+	since          map[string]time.Time
+	total, atFirst map[string]int64 // atFirst: in the very microsecond in which the row was made, be it before or after that
+	gone           int64            // how many uses are of runs that are gone
 }
 
-// subjectUse adds up what subjects have used since their rows were made, of what one call lists at a time. It also returns
-// how many uses were of runs that are gone.
-func (c *recount) subjectUse(
-	ctx context.Context, rows []*Subject, from, to time.Time,
-	list func(ctx context.Context, tenant TenantID, from, to time.Time) ([]SubjectUse, error),
-) (used map[string]*usedBySubject, gone int64, err error) {
-	used = make(map[string]*usedBySubject, len(rows))
+func newSubjectUse(rows []*Subject) *subjectUse {
+	u := &subjectUse{make(map[string]time.Time, len(rows)), make(map[string]int64), make(map[string]int64), 0}
 	for _, s := range rows {
-		used[s.Subject] = &usedBySubject{since: s.CreatedAt}
+		u.since[s.Subject] = s.CreatedAt
 	}
-	err = c.stretches(from, to, func(from, to time.Time) error {
-		uses, err := list(ctx, c.tenant, from, to)
-		for _, use := range uses {
-			if use.Subject == "" {
-				gone++
-			}
-			u := used[use.Subject]
-			if u == nil || use.At.Before(u.since) {
-				continue
-			}
-			u.total = plus(u.total, use.Amount)
-			if use.At.Equal(u.since) {
-				u.atFirst = plus(u.atFirst, use.Amount)
-			}
+	return u
+}
+
+func (u *subjectUse) add(uses []SubjectUse) {
+	for _, use := range uses {
+		if use.Subject == "" {
+			u.gone++
 		}
-		return err
-	})
-	return used, gone, err
+		since, counted := u.since[use.Subject]
+		if !counted || use.At.Before(since) {
+			continue
+		}
+		u.total[use.Subject] = plus(u.total[use.Subject], use.Amount)
+		if use.At.Equal(since) {
+			u.atFirst[use.Subject] = plus(u.atFirst[use.Subject], use.Amount)
+		}
+	}
 }
 
 // subjectUsed compares what was used in a period. Where that can't be told to the last, for what came in the microsecond in
 // which the row was made, anything between the least and the most is right; a mending takes the most, so that it never
 // makes room for what a limit forbids.
-func (c *recount) subjectUsed(s *Subject, field string, stored int64, used *usedBySubject) {
-	if stored < used.total-used.atFirst || stored > used.total {
-		c.subject(s, field, stored, used.total)
+func (c *recount) subjectUsed(s *Subject, field string, stored int64, used *subjectUse) {
+	if most := used.total[s.Subject]; stored < most-used.atFirst[s.Subject] || stored > most {
+		c.subject(s, field, stored, most)
 	}
 }
 
@@ -100,12 +94,16 @@ func (c *recount) subjectRuns(ctx context.Context, rows []*Subject) error {
 	if c.missing("runs that ended", day.Start, c.runsUntil, tableSubjects, "runs_used") {
 		return nil
 	}
-	used, _, err := c.subjectUse(ctx, rows, day.Start, day.End, c.ListSubjectRuns)
-	if err != nil {
-		return err
+	used := newSubjectUse(rows)
+	for from := day.Start; from.Before(day.End); from = from.Add(countStretch) {
+		uses, err := c.ListSubjectRuns(ctx, c.tenant, from, earliest(from.Add(countStretch), day.End))
+		if err != nil {
+			return err
+		}
+		used.add(uses)
 	}
 	for _, s := range rows {
-		c.subjectUsed(s, "runs_used", s.Runs.usedIn(day), used[s.Subject])
+		c.subjectUsed(s, "runs_used", s.Runs.usedIn(day), used)
 		c.subject(s, "runs_ahead", s.Runs.aheadOf(day), 0) // runs are counted when they are made
 	}
 	return nil
@@ -118,15 +116,20 @@ func (c *recount) subjectTokens(ctx context.Context, rows []*Subject) error {
 	if c.missing("events", month.Start, c.usageUntil, tableSubjects, "tokens_used") {
 		return nil
 	}
-	used, gone, err := c.subjectUse(ctx, rows, month.Start, month.End, c.ListSubjectTokens)
+	used := newSubjectUse(rows)
+	err := c.stretches(ctx, month.Start, month.End, func(from, to time.Time) error {
+		uses, err := c.ListSubjectTokens(ctx, c.tenant, from, to)
+		used.add(uses)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if !c.runsUntil.IsZero() && c.ended(CostSum{Missing: gone}, tableSubjects, "tokens_used") {
+	if !c.runsUntil.IsZero() && c.ended(CostSum{Missing: used.gone}, tableSubjects, "tokens_used") {
 		return nil
 	}
 	for _, s := range rows {
-		c.subjectUsed(s, "tokens_used", s.Tokens.usedIn(month), used[s.Subject])
+		c.subjectUsed(s, "tokens_used", s.Tokens.usedIn(month), used)
 		c.subject(s, "tokens_ahead", s.Tokens.aheadOf(month), 0) // a run's tokens are counted when it ends
 	}
 	return nil
