@@ -437,7 +437,9 @@ func listSubjectTokens(s *scene) {
 		return r.ListSubjectTokens(ctx, tenant, after(0), after(40))
 	})
 	same(s, "the tokens of subjects", byTime(got), []rentroll.SubjectUse{
-		{Subject: "ada", At: after(10), Amount: 8}, {At: after(15), Amount: 6}, {Subject: "bob", At: after(20), Amount: 5},
+		{Subject: "ada", At: after(10), Amount: 8},
+		{At: after(15), Amount: 6},
+		{Subject: "bob", At: after(20), Amount: 5},
 		{Subject: "bob", At: after(30), Amount: 7},
 	})
 }
@@ -446,11 +448,11 @@ func listSubjectTokens(s *scene) {
 func countKept(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	march, april := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
-	ref := func(meter, dimension string, month time.Time, value string) rentroll.ValueRef {
-		return rentroll.ValueRef{TenantID: tenant, Meter: meter, Dimension: dimension, Month: month, Value: value}
+	ref := func(meter, dimension string, month time.Time) rentroll.ValueRef {
+		return rentroll.ValueRef{TenantID: tenant, Meter: meter, Dimension: dimension, Month: month}
 	}
 	all := []rentroll.ValueRef{
-		ref("a", "model", march, ""), ref("a", "model", april, ""), ref("a", "tier", march, ""), ref("b", "model", march, ""),
+		ref("a", "model", march), ref("a", "model", april), ref("a", "tier", march), ref("b", "model", march),
 	}
 	s.put(func(b *rentroll.Batch) {
 		for i, group := range all {
