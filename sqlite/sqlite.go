@@ -45,10 +45,6 @@ const (
 	defaultCacheBytes  = 64 << 20
 	readerCacheShare   = 8
 
-	// checkpointPages is how many pages the write-ahead log may hold before the writer carries them into the file. A
-	// page that is changed often is then carried once. At 4 KiB a page the log stays around 64 MiB.
-	checkpointPages = 16000
-
 	// applicationID marks a file as Rentroll's, for this program and for file(1): "Rent".
 	applicationID = 0x52656e74
 )
