@@ -33,6 +33,7 @@ const (
 type checkpointer struct {
 	conn  *connection
 	db    *database
+	pages atomic.Int64  // carry when the log holds so many
 	every int64         // commits between the last two looks at the log; the goroutine's own
 	left  atomic.Int64  // commits until the next
 	due   chan struct{} // holds one when it is to be
@@ -58,6 +59,7 @@ func (d *database) checkpoints() error {
 		return err
 	}
 	d.checkpointer = &checkpointer{conn: c, db: d, due: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), every: 1}
+	d.checkpointer.pages.Store(checkpointPages)
 	d.checkpointer.left.Store(1)
 	go d.checkpointer.run()
 	return nil
@@ -82,13 +84,13 @@ func (c *checkpointer) run() {
 		state, err := checkpoint(c.conn, lookAtLog)
 		switch {
 		case err != nil:
-		case state.held >= checkpointPages && state.rest() > 0:
+		case state.held >= c.pages.Load() && state.rest() > 0:
 			c.carry(state)
 		default:
 			if more := state.held - last; more > 0 {
 				each = max(1, more/(c.every-c.left.Load()))
 			}
-			commits = max(1, min(mostCommits, (checkpointPages-state.held)/each/2))
+			commits = max(1, min(mostCommits, (c.pages.Load()-state.held)/each/2))
 		}
 		last, c.every = state.held, commits
 		c.left.Store(commits)
@@ -96,12 +98,19 @@ func (c *checkpointer) run() {
 }
 
 // carry carries what the log holds: beside the writer until little is left, and that in the writer's place. The next write
-// then begins the log anew, unless somebody still reads what it held.
+// then begins the log anew, unless somebody still reads what it held. SQLite syncs the file only where nothing was written
+// meanwhile; done here, it is nothing that the writer waits for either.
 func (c *checkpointer) carry(state logState) {
 	for range carries {
 		before := state.rest()
 		var err error
-		if state, err = checkpoint(c.conn, carryLog); err != nil {
+		if _, err = checkpoint(c.conn, carryLog); err == nil {
+			err = c.db.file.Sync()
+		}
+		if err == nil {
+			state, err = checkpoint(c.conn, lookAtLog)
+		}
+		if err != nil {
 			return
 		}
 		if state.rest() <= restPages || state.rest() >= before { // the latter where readers keep it from being carried

@@ -17,6 +17,7 @@ import (
 // channel while nobody uses it.
 type database struct {
 	path    string
+	file    *file
 	opts    Options
 	writer  chan *connection
 	readers chan *connection
@@ -27,9 +28,9 @@ type database struct {
 	checkpointer *checkpointer
 }
 
-func newDatabase(path string, opts Options) *database {
+func newDatabase(path string, file *file, opts Options) *database {
 	return &database{
-		path: path, opts: opts,
+		path: path, file: file, opts: opts,
 		writer: make(chan *connection, 1), readers: make(chan *connection, opts.Readers), closed: make(chan struct{}),
 		made: make(map[chan *connection]int),
 	}
@@ -157,6 +158,7 @@ func (d *database) Close() error {
 				err = errors.Join(err, c.Close())
 			}
 		}
+		err = errors.Join(err, d.file.release())
 	})
 	return err
 }
