@@ -31,6 +31,8 @@ type recount struct {
 	grace   time.Duration // of statements
 
 	usageUntil, runsUntil time.Time // before when events, and ended runs, may be missing
+
+	unknown map[int64]bool // the starts of periods that have events and are not written down, in microseconds
 }
 
 // kept finds out what was pruned.
@@ -94,29 +96,30 @@ func (c *recount) held(ctx context.Context) error {
 // that have none.
 func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 	var tokens, ahead map[KeyID]int64
+	month, told := c.account.Month, false
 	for after := (KeyID{}); ; {
 		uses, err := c.ListKeyUses(ctx, c.tenant, after, countedUses)
 		if err != nil {
 			return err
 		}
 		for _, use := range uses {
-			current := use.Tokens.Start.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
-			if current && tokens == nil {
-				month := c.account.Month
-				if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
-					return err
-				}
-				if ahead, err = c.familyTokens(ctx, month.End, c.account.LastNow.Add(UsageAhead+time.Microsecond)); err != nil {
-					return err
+			if tokens == nil && !told {
+				if told = c.missing("events", month.Start, c.usageUntil, tableKeyUses, "tokens_used"); !told {
+					if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
+						return err
+					}
+					if ahead, err = c.familyTokens(ctx, month.End, c.account.LastNow.Add(UsageAhead+time.Microsecond)); err != nil {
+						return err
+					}
 				}
 			}
 			h := held[use.Family]
 			delete(held, use.Family)
 			c.use(use.Family, "concurrent_runs", use.ConcurrentRuns, h.Runs)
 			c.use(use.Family, "tokens_reserved", use.TokensReserved, h.Reserved)
-			if current {
-				c.use(use.Family, "tokens_used", use.Tokens.Used, tokens[use.Family])
-				c.use(use.Family, "tokens_ahead", use.Tokens.Ahead, ahead[use.Family])
+			if tokens != nil {
+				c.use(use.Family, "tokens_used", use.Tokens.usedIn(month), min(tokens[use.Family], mostCounted))
+				c.use(use.Family, "tokens_ahead", use.Tokens.aheadOf(month), min(ahead[use.Family], mostCounted))
 			}
 		}
 		if len(uses) < countedUses {
@@ -141,7 +144,7 @@ func (c *recount) use(family KeyID, field string, stored, computed int64) {
 // familyTokens adds up the tokens that key families used in [begin, end).
 func (c *recount) familyTokens(ctx context.Context, begin, end time.Time) (map[KeyID]int64, error) {
 	perKey := map[KeyID]int64{}
-	err := c.stretches(begin, end, func(from, to time.Time) error {
+	err := c.stretches(ctx, begin, end, func(from, to time.Time) error {
 		sums, err := c.SumKeyTokens(ctx, c.tenant, from, to, time.Time{})
 		for _, s := range sums {
 			perKey[s.KeyID] += s.Total
@@ -167,14 +170,22 @@ func (c *recount) familyTokens(ctx context.Context, begin, end time.Time) (map[K
 	return families, nil
 }
 
-// stretches cuts [from, to) into pieces that one statement may add up.
-func (c *recount) stretches(from, to time.Time, sum func(from, to time.Time) error) error {
+// stretches cuts the part of [from, to) in which there are events into pieces that one statement may add up. Where there
+// are none it goes on at the next, so that a quiet tenant's year costs no more than what it holds.
+func (c *recount) stretches(ctx context.Context, from, to time.Time, sum func(from, to time.Time) error) error {
 	for from.Before(to) {
-		end := from.Add(countStretch)
+		next, err := c.NextEvent(ctx, c.tenant, from)
+		if err != nil {
+			return err
+		}
+		if next.IsZero() || !next.Before(to) {
+			return nil
+		}
+		end := next.Add(countStretch)
 		if end.After(to) {
 			end = to
 		}
-		if err := sum(from, end); err != nil {
+		if err := sum(next, end); err != nil {
 			return err
 		}
 		from = end
@@ -206,7 +217,7 @@ func (c *recount) day(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.stretches(day.Start, day.End, func(from, to time.Time) error {
+	err = c.stretches(ctx, day.Start, day.End, func(from, to time.Time) error {
 		n, err := c.CountIncrements(ctx, c.tenant, from, to)
 		made += n
 		return err
@@ -231,7 +242,7 @@ func (c *recount) month(ctx context.Context) error {
 		return nil
 	}
 	var used int64
-	err := c.stretches(month.Start, month.End, func(from, to time.Time) error {
+	err := c.stretches(ctx, month.Start, month.End, func(from, to time.Time) error {
 		n, err := tokens(from, to)
 		used += n
 		return err
@@ -243,41 +254,6 @@ func (c *recount) month(ctx context.Context) error {
 	c.number("tokens_used", c.account.TokensUsed, min(used, mostCounted))
 	c.number("tokens_ahead", c.account.TokensAhead, min(ahead, mostCounted))
 	return err
-}
-
-// subjects compares what the open runs of subjects hold, and how many rows there are. What they have used in the day and
-// month counts from when their rows were made, and is not compared.
-func (c *recount) subjects(ctx context.Context) error {
-	var rows int64
-	b := &Batch{}
-	for after := ""; ; {
-		list, err := c.ListSubjects(ctx, c.tenant, after, countedUses)
-		if err != nil {
-			return err
-		}
-		if rows == 0 && len(list) > 0 {
-			ask(&b.OpenSubjects, c.tenant)
-			if err := c.Load(ctx, b); err != nil {
-				return err
-			}
-		}
-		for _, s := range list {
-			after = s.Subject
-			held := (*b.OpenSubjects[c.tenant])[s.Subject]
-			for field, computed := range map[string]int64{"concurrent_runs": held.Runs, "tokens_reserved": held.Reserved} {
-				if stored := *subjectCounters[field](s); stored != computed {
-					c.add(tableSubjects, s.Subject, field, strconv.FormatInt(stored, 10), strconv.FormatInt(computed, 10),
-						mending{by: RollupSum{Total: computed - stored}, whose: SubjectRef{c.tenant, s.Subject}})
-				}
-			}
-		}
-		rows += int64(len(list))
-		if len(list) < countedUses {
-			break
-		}
-	}
-	c.number("subjects", c.account.Subjects, rows)
-	return nil
 }
 
 // meters compares the counters of the meters that have quotas.
@@ -318,7 +294,7 @@ func (c *recount) meters(ctx context.Context) error {
 // meterSums adds up the events in [begin, end), by meter.
 func (c *recount) meterSums(ctx context.Context, begin, end time.Time) (map[string]int64, error) {
 	out := make(map[string]int64)
-	err := c.stretches(begin, end, func(from, to time.Time) error {
+	err := c.stretches(ctx, begin, end, func(from, to time.Time) error {
 		sums, err := c.SumUsage(ctx, c.tenant, from, to)
 		for _, s := range sums {
 			out[s.Meter] = addTotals(out[s.Meter], s.Total)
@@ -444,4 +420,21 @@ func (c *recount) compareRollups(f RollupFilter, stored, computed []Rollup) {
 				mending{by: RollupSum{Events: d.Events}, rollup: k})
 		}
 	}
+}
+
+// values compares how many values are told apart in one month of a kept dimension, the first behind one, with the row that
+// counts them. It returns which it was; the zero one where there is no more. The values themselves are not pruned, and so are
+// not made anew from events.
+func (c *recount) values(ctx context.Context, after ValueRef) (ValueRef, error) {
+	ref, err := c.NextKept(ctx, c.tenant, after)
+	if err != nil || ref == (ValueRef{}) {
+		return ref, err
+	}
+	known, values, err := c.CountKept(ctx, ref)
+	if known != values {
+		key := ref.Meter + " " + ref.Dimension + " " + ref.Month.Format("2006-01")
+		c.add(tableValues, key, "known", strconv.FormatInt(known, 10), strconv.FormatInt(values, 10),
+			mending{by: RollupSum{Total: values - known}, value: ref})
+	}
+	return ref, err
 }
