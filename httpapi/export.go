@@ -31,7 +31,7 @@ const aboutExportUsage = "The single events of a range of time or, with `stateme
 	"The answer is a stream of any length. `" + expectedHeader + "` says about how many events will come. That all of them have come is told at the end: by the trailer `" + eventsHeader + "`, and in JSON Lines by the last line, `{\"events\":…}`; a stream that breaks off also ends without the last chunk, which HTTP clients report. " +
 	"Proxies often drop trailers, and HTTP/1.0 has no last chunk: CSV is refused there. " +
 	"Events that are recorded meanwhile may be in it or not; of a final statement there can be none. What was cut off goes on with `after`, behind the last event that has come whole: `time` and `id` of it, with a comma between them, beside the `statement`, or the `start` and `end` that the headers `" + startHeader + "` and `" + endHeader + "` told. A range or a statement whose single events were deleted already is refused.\n\n" +
-	"In CSV a text that begins with one of `= + - @ '`, a tab or a line break has an apostrophe put in front, so that no spreadsheet takes it for a formula: readers take away one leading apostrophe."
+	"In CSV a text that begins with one of `= + - @` (of full width, too), `'`, a tab or a line break has an apostrophe put in front, so that no spreadsheet takes it for a formula: readers take away one leading apostrophe."
 
 type exportUsageParams struct {
 	Tenant    string `path:"tenant"`
