@@ -73,7 +73,7 @@ func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsa
 		stop: func() {},
 	}
 	if err := e.connect(); err != nil {
-		if err = e.again(err); err != nil {
+		if err := e.again(err); err != nil {
 			return nil, err
 		}
 	}
@@ -202,7 +202,9 @@ func (e *Export) line() ([]byte, error) {
 		return nil, lost(err)
 	}
 	if bytes.HasPrefix(line, []byte(`{"events":`)) {
-		var last struct{ Events int64 }
+		var last struct {
+			Events int64 `json:"events"`
+		}
 		if json.Unmarshal(line, &last) != nil || last.Events != e.here {
 			return nil, errCutOff
 		}
