@@ -170,3 +170,27 @@ func TestGivingUpReadsNoDecision(t *testing.T) {
 	}
 	must(engine.Close())
 }
+
+// What an engine answers is the caller's own: to write into it changes no limit, and no worker.
+func TestAnswersAreTheCallers(t *testing.T) {
+	t.Parallel()
+	ctx, engine := t.Context(), newEngine(t, &rentroll.Options{SweepInterval: -1})
+	put, _, err := engine.PutPlan(ctx, rentroll.PutPlanParams{Name: "small", Limits: quota.Limits{quota.ConcurrentRuns: quota.Of(1)}})
+	must(err)
+	put.Limits[quota.ConcurrentRuns] = quota.Of(9)
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme", Plan: "small"}))
+	for _, p := range value(engine.ListPlans(ctx)) {
+		if p.Name == "small" && p.Limits[quota.ConcurrentRuns] != quota.Of(1) {
+			t.Errorf("the plan has become %+v", p)
+		}
+		p.Limits[quota.ConcurrentRuns] = quota.Of(9)
+	}
+	worker := value(engine.PutWorker(ctx, rentroll.PutWorkerParams{TenantID: tenant.ID, WorkerID: "writer", Enabled: true}))
+	worker.Enabled = false
+	asks := rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft"}
+	value(engine.CreateRun(ctx, asks))
+	if _, err := engine.CreateRun(ctx, asks); !errors.Is(err, rentroll.CodeQuotaExceeded) {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	must(engine.Close())
+}
