@@ -20,7 +20,7 @@ import (
 	"github.com/rentroll/rentroll/sqlite"
 )
 
-const consoleOthers = 66 // tenants that an engine made: the big one, the copied one, and one a caller
+const consoleOthers = 2 + platformTenants // tenants that an engine made: the big one, the copied one, and those that are admitted runs
 
 // bulkSQL is how a database is told to make many rows of one.
 type bulkSQL struct {
@@ -121,7 +121,7 @@ func (p *consolePlatform) begin(store rentroll.Store) (err error) {
 	if p.engine, err = rentroll.New(store, consoleOptions()); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	p.console = console.New(p.engine, nil)
+	p.console, p.store = console.New(p.engine, nil), p.engine.Store()
 	return nil
 }
 
