@@ -17,9 +17,11 @@ import (
 
 // What the pages are made of: a platform of many tenants, of which one has many runs and keys.
 const (
-	consoleTenants = 100_000
-	consoleRuns    = 1_000_000
-	consoleKeys    = 1_000_000
+	consoleTenants  = 100_000
+	consoleRuns     = 1_000_000
+	consoleKeys     = 1_000_000
+	consoleSomeRuns = 10_000 // of the second tenant, in thirty days like those of the first one
+	consoleFewRuns  = 1_000  // of the third
 
 	targetPage  = 50 * time.Millisecond // the p99 of a page's server time
 	leastPages  = 100                   // how often a page is asked for at least
@@ -40,11 +42,12 @@ type consolePlatform struct {
 
 // consolePages are the addresses that are measured.
 func (p *consolePlatform) consolePages() []string {
-	const big = "/console/tenants/tenant-0000"
+	const big, simulation = "/console/tenants/tenant-0000", "/console/plans/simulate?name=free&tenant="
 	return []string{
 		"/console/", "/console/tenants", "/console/tenants?order=newest", "/console/tenants?q=bulk-77", "/console/tenants?plan=free&status=active",
 		big, big + "/runs", big + "/runs?status=failed", big + "/runs/" + p.run.String(), big + "/audit", big + "/statements",
 		"/console/plans", "/console/audit", "/console/keys", "/console/keys?q=rr_0000", "/console/keys?q=0a0b", "/console/system",
+		simulation + "tenant-0000", simulation + "tenant-0001", simulation + "tenant-0002",
 	}
 }
 
@@ -111,6 +114,27 @@ func (p *consolePlatform) pages(ctx context.Context, s settings, emit func(line)
 		emit(line{
 			what: "console page " + path, load: fmt.Sprintf("%d requests one after the other; %s tenants, one with %s runs and %s keys", len(took), grouped3(consoleTenants), grouped3(consoleRuns), grouped3(consoleKeys)),
 			figure: fmt.Sprintf("p50 %s, p99 %s", micros(microseconds(took[len(took)/2])), micros(microseconds(p99))), target: "p99 ≤ 50 ms", met: atMost(p99.Seconds(), targetPage.Seconds()),
+		})
+	}
+	return p.answers(s, emit, b)
+}
+
+// answers measures what the page of a simulation fetches when it is there.
+func (p *consolePlatform) answers(s settings, emit func(line), b *consoleBrowser) error {
+	for i, runs := range []float64{consoleRuns, consoleSomeRuns} {
+		path := fmt.Sprintf("/console/plans/simulate/answer?name=free&tenant=tenant-%04d", i)
+		var took []time.Duration
+		for range s.rounds {
+			d, err := b.get(path)
+			if err != nil {
+				return err
+			}
+			took = append(took, d)
+		}
+		slices.Sort(took)
+		emit(line{
+			what: "what the simulation fetches " + path, load: fmt.Sprintf("%d requests one after the other; %s runs in 30 days", len(took), grouped3(runs)),
+			figure: fmt.Sprintf("p50 %s, at most %s", micros(microseconds(took[len(took)/2])), micros(microseconds(took[len(took)-1]))),
 		})
 	}
 	return nil
