@@ -246,7 +246,9 @@ func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 		err = t.run()
 		switch {
 		case err == nil:
-			l.core.metrics.committing.Add(int64(systemClock().Sub(began)))
+			now := systemClock()
+			l.core.metrics.committing.Add(int64(now.Sub(began)))
+			l.core.metrics.lately.add(now, len(t.calls), now.Sub(began))
 			t.answer()
 			return nil, t.busy, nil
 		case classOf(err) == ClassUnknown && isUnavailable(err):
