@@ -18,7 +18,7 @@ const (
 	consoleCallers = 64              // at full speed
 	consolePace    = 10_000          // admissions a second, whether or not the ones before have been answered
 	consoleWaiting = 512             // of the schedule, most that wait for an answer at once
-	consoleTurn    = 4 * time.Second // of an arm, at least: pages are renewed each second or two, and what they sort each ten
+	consoleTurn    = 6 * time.Second // of an arm, at least: pages are renewed each second or two, and what they sort each ten
 
 	targetStreams = 0.95 // admissions with open live pages to those without
 )
@@ -45,6 +45,7 @@ func (p *consolePlatform) live(ctx context.Context, s settings, emit func(line))
 		{"create + complete at full speed beside the console", fmt.Sprintf("%d callers, as many tenants", consoleCallers), p.atFullSpeed},
 	} {
 		var with, without []result
+		var intervals []float64
 		for round := range s.rounds + 1 {
 			var before, beside result
 			alone := func() (err error) { before, err = arm.run(ctx, turn); return err }
@@ -53,7 +54,10 @@ func (p *consolePlatform) live(ctx context.Context, s settings, emit func(line))
 				if err != nil {
 					return err
 				}
+				ticks := browsers[0].ticks.Load()
 				beside, err = arm.run(ctx, turn)
+				ticks = browsers[0].ticks.Load() - ticks
+				intervals = append(intervals, beside.elapsed.Seconds()*consoleStreams/float64(max(ticks, 1)))
 				return errors.Join(err, leave())
 			}
 			order := []func() error{alone, watched}
@@ -69,7 +73,7 @@ func (p *consolePlatform) live(ctx context.Context, s settings, emit func(line))
 				without, with = append(without, before), append(with, beside)
 			}
 		}
-		emit(arm.line(with, without))
+		emit(arm.line(with, without, median(intervals)))
 		err := s.profile(fmt.Sprintf("%s-beside-the-console-%d", p.store, p.profiles), func() error {
 			p.profiles++
 			if s.profiles == "" {
@@ -89,15 +93,15 @@ func (p *consolePlatform) live(ctx context.Context, s settings, emit func(line))
 	return nil
 }
 
-// line compares the rounds of an arm.
-func (a liveArm) line(with, without []result) line {
+// line compares the rounds of an arm; interval is how many seconds there were between two ticks of a page.
+func (a liveArm) line(with, without []result, interval float64) line {
 	ratios := make([]float64, len(with))
 	for i := range with {
 		ratios[i] = with[i].rate() / without[i].rate()
 	}
 	ratio := median(ratios)
 	return line{
-		what: a.name, load: fmt.Sprintf("%s; %d open live pages", a.load, consoleStreams),
+		what: a.name, load: fmt.Sprintf("%s; %d open live pages, a tick each %.1f s", a.load, consoleStreams, interval),
 		figure: rateAndLatency(with), by: "without: " + rateAndLatency(without), ratio: times(ratio), target: "≥ 0.95", met: atLeast(ratio, targetStreams),
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,17 +11,21 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // watcher is a browser that looks at a page. It costs as little as can be, since it shares the cores with what is measured:
-// once the first news has come it reads what comes and looks at none of it.
-type watcher struct{ address, request string }
+// once the first news has come it reads what comes and only counts the ticks in it.
+type watcher struct {
+	address, request string
+	ticks            *atomic.Int64 // of all browsers
+}
 
 // browsers signs in as many browsers as there are streams, and says which page each of them looks at: a fifth each at the
 // overview, the list of tenants, this server, and the pages and the runs of forty tenants that are admitted runs.
 func (p *consolePlatform) browsers(address string) ([]watcher, error) {
-	all := make([]watcher, consoleStreams)
+	all, ticks := make([]watcher, consoleStreams), new(atomic.Int64)
 	for i := range all {
 		b, err := p.signIn(1 + i)
 		if err != nil {
@@ -42,7 +45,7 @@ func (p *consolePlatform) browsers(address string) ([]watcher, error) {
 		if err := request.Write(&text); err != nil {
 			return nil, err
 		}
-		all[i] = watcher{address, text.String()}
+		all[i] = watcher{address, text.String(), ticks}
 	}
 	return all, nil
 }
@@ -102,16 +105,13 @@ func (w watcher) open(ctx context.Context) (_ net.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	body := io.Reader(answer.Body)
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("a stream was answered %d", answer.StatusCode)
 	}
-	if answer.Header.Get("Content-Encoding") == "gzip" {
-		if body, err = gzip.NewReader(body); err != nil {
-			return nil, err
-		}
+	if packed := answer.Header.Get("Content-Encoding"); packed != "" {
+		return nil, fmt.Errorf("a stream is in %s, in which no ticks can be counted", packed)
 	}
-	for lines := bufio.NewReader(body); ; {
+	for lines := bufio.NewReader(answer.Body); ; {
 		text, err := lines.ReadString('\n')
 		switch {
 		case err != nil:
@@ -128,7 +128,9 @@ func (w watcher) stay(ctx context.Context, conn net.Conn) error {
 	defer stop()
 	buffer := make([]byte, 64<<10)
 	for {
-		if _, err := conn.Read(buffer); err != nil {
+		n, err := conn.Read(buffer)
+		w.ticks.Add(int64(bytes.Count(buffer[:n], []byte("event: tick\n"))))
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}

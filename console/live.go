@@ -18,8 +18,8 @@ import (
 // The bounds of what is sent to browsers that stay.
 const (
 	tickInterval = time.Second     // between two ticks
-	tickMost     = 5 * time.Second // likewise, on a server that is so busy that ticks take long
-	tickPart     = 10              // a tick takes no more than one part in so many of the time, up to tickMost
+	tickMost     = 3 * time.Second // likewise, on a server that is so busy that ticks take long
+	tickPart     = 5               // a tick takes no more than one part in so many of the time, up to tickMost
 	tickTimeout  = 5 * time.Second
 	maxStreams   = 1000 // of a server
 	maxTopics    = 24   // of a stream: the tabs of a browser
