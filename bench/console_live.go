@@ -148,7 +148,7 @@ func (p *consolePlatform) atPace(ctx context.Context, turn time.Duration) (resul
 	callers.Wait()
 	took := time.Since(began)
 	slices.Sort(latencies)
-	return result{ops: n, elapsed: took, latencies: latencies}, errors.Join(append(failures, ctx.Err())...)
+	return result{ops: n, elapsed: took, latencies: latencies}, errors.Join(errors.Join(failures...), ctx.Err())
 }
 
 // atFullSpeed admits and completes runs by many callers without a pause, each for a tenant of its own. What counts is the

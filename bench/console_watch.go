@@ -101,7 +101,7 @@ func (w watcher) open(ctx context.Context) (_ net.Conn, err error) {
 	if _, err := io.WriteString(conn, w.request); err != nil {
 		return nil, err
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil) //nolint:bodyclose // its connection is closed
 	if err != nil {
 		return nil, err
 	}
