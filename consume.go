@@ -54,8 +54,10 @@ func (e *Engine) Consume(ctx context.Context, p ConsumeParams) (*Consumption, er
 		return nil, err
 	}
 	if err := e.do(ctx, c); err != nil {
-		stuck := c.items[c.stuck]
-		e.noteDenial(CreateRunParams{TenantID: p.TenantID, WorkerID: stuck.WorkerID, APIKeyID: stuck.APIKeyID}, err)
+		if decided(err) {
+			stuck := c.items[c.stuck]
+			e.noteDenial(CreateRunParams{TenantID: p.TenantID, WorkerID: stuck.WorkerID, APIKeyID: stuck.APIKeyID}, err)
+		}
 		return nil, err
 	}
 	if c.once == nil || !c.once.replayed {

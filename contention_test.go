@@ -1,7 +1,9 @@
 package rentroll_test
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
+	"github.com/rentroll/rentroll/sqlite"
 )
 
 // Commands of one batch that ask for the same further rows must each get them: two that decided on a row which was named
@@ -101,6 +104,93 @@ func TestOneBatchEndsOverdueRunsOnce(t *testing.T) {
 	}
 	if n := engine.Metrics().Isolated; n != 0 {
 		t.Errorf("%d batches had to be repeated in parts", n)
+	}
+	must(engine.Close())
+}
+
+// givesUp is a store whose transactions begin with somebody giving up.
+type givesUp struct {
+	rentroll.Store
+
+	cancel atomic.Pointer[context.CancelFunc]
+}
+
+func (s *givesUp) Begin(ctx context.Context) (rentroll.Tx, error) {
+	if cancel := s.cancel.Load(); cancel != nil {
+		(*cancel)()
+	}
+	return s.Store.Begin(ctx)
+}
+
+// Who gives up while a decision is being made reads nothing of it: what the decision leaves in its command is not for him.
+// The race detector tells.
+func TestGivingUpReadsNoDecision(t *testing.T) {
+	t.Parallel()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "rentroll.db"), nil)
+	must(err)
+	begun := &givesUp{Store: store}
+	engine, err := rentroll.New(begun, &rentroll.Options{SweepInterval: -1})
+	must(err)
+	tenant := value(engine.CreateTenant(t.Context(), rentroll.CreateTenantParams{
+		Name: "Acme", Slug: "acme", LimitOverrides: quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.ConcurrentRuns: quota.NoLimit()},
+	}))
+	asks := rentroll.CreateRunParams{WorkerID: "writer", Task: "draft"}
+	first := asks
+	first.TenantID = tenant.ID
+	open := value(engine.CreateRun(t.Context(), first))
+	ended := value(engine.CreateRun(t.Context(), first))
+	value(engine.CancelRun(t.Context(), rentroll.RunRef{TenantID: tenant.ID, RunID: ended.ID}))
+	for what, call := range map[string]func(ctx context.Context) error{
+		"Consume": func(ctx context.Context) error {
+			_, err := engine.Consume(ctx, rentroll.ConsumeParams{TenantID: tenant.ID, Items: []rentroll.ConsumeItem{{Meter: "mails"}, {Meter: "faxes"}}})
+			return err
+		},
+		"CreateRuns": func(ctx context.Context) error {
+			_, err := engine.CreateRuns(ctx, rentroll.CreateRunsParams{TenantID: tenant.ID, Runs: []rentroll.CreateRunParams{asks, asks}})
+			return err
+		},
+		"ReserveTokens": func(ctx context.Context) error {
+			_, err := engine.ReserveTokens(ctx, rentroll.ReserveTokensParams{TenantID: tenant.ID, RunID: open.ID, Tokens: 1})
+			return err
+		},
+		"RetryRun": func(ctx context.Context) error {
+			_, err := engine.RetryRun(ctx, rentroll.RetryRunParams{TenantID: tenant.ID, RunID: ended.ID})
+			return err
+		},
+	} {
+		for range 20 {
+			ctx, cancel := context.WithCancel(t.Context())
+			begun.cancel.Store(&cancel)
+			if err := call(ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, rentroll.CodeAlreadyExists) {
+				t.Errorf("%s: %v", what, err)
+			}
+			begun.cancel.Store(nil)
+			cancel()
+		}
+	}
+	must(engine.Close())
+}
+
+// What an engine answers is the caller's own: to write into it changes no limit, and no worker.
+func TestAnswersAreTheCallers(t *testing.T) {
+	t.Parallel()
+	ctx, engine := t.Context(), newEngine(t, &rentroll.Options{SweepInterval: -1})
+	put, _, err := engine.PutPlan(ctx, rentroll.PutPlanParams{Name: "small", Limits: quota.Limits{quota.ConcurrentRuns: quota.Of(1)}})
+	must(err)
+	put.Limits[quota.ConcurrentRuns] = quota.Of(9)
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme", Plan: "small"}))
+	for _, p := range value(engine.ListPlans(ctx)) {
+		if p.Name == "small" && p.Limits[quota.ConcurrentRuns] != quota.Of(1) {
+			t.Errorf("the plan has become %+v", p)
+		}
+		p.Limits[quota.ConcurrentRuns] = quota.Of(9)
+	}
+	worker := value(engine.PutWorker(ctx, rentroll.PutWorkerParams{TenantID: tenant.ID, WorkerID: "writer", Enabled: true}))
+	worker.Enabled = false
+	asks := rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft"}
+	value(engine.CreateRun(ctx, asks))
+	if _, err := engine.CreateRun(ctx, asks); !errors.Is(err, rentroll.CodeQuotaExceeded) {
+		t.Errorf("beyond the limit: %v", err)
 	}
 	must(engine.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -230,6 +231,14 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// decided reports whether an error of do is an answer. Else the caller has given up, and the command may just be decided behind
+// its back: nothing that a decision writes may be read then.
+func decided(err error) bool {
+	var refused *Error
+	var denied *QuotaExceededError
+	return errors.As(err, &refused) || errors.As(err, &denied)
 }
 
 // view reads one snapshot and returns the store's failures as callers should see them.

@@ -37,6 +37,13 @@ type PutPlanParams struct {
 	Precondition func(current *Plan) bool // sees nil where the plan is new; false refuses with CodePreconditionFailed
 }
 
+// clone is for callers: decisions are made by the plans that the engine keeps, which nobody changes.
+func (p *Plan) clone() *Plan {
+	own := *p
+	own.Limits, own.Thresholds = p.Limits.Clone(), slices.Clone(p.Thresholds)
+	return &own
+}
+
 func (p *Plan) limits() quota.Limits {
 	if p == nil {
 		return nil
@@ -86,8 +93,11 @@ func (e *Engine) ListPlans(ctx context.Context) ([]*Plan, error) {
 	if err := e.may(e.actor.TenantID, PermPlanRead); err != nil {
 		return nil, err
 	}
-	plans := e.core.plans.snapshot()
-	return slices.SortedFunc(maps.Values(plans), func(a, b *Plan) int { return strings.Compare(a.Name, b.Name) }), nil
+	plans := slices.SortedFunc(maps.Values(e.core.plans.snapshot()), func(a, b *Plan) int { return strings.Compare(a.Name, b.Name) })
+	for i, p := range plans {
+		plans[i] = p.clone()
+	}
+	return plans, nil
 }
 
 // PutPlan makes a plan or replaces it whole. It needs an operator. The new limits hold on this server at once and on
@@ -113,7 +123,7 @@ func (e *Engine) PutPlan(ctx context.Context, p PutPlanParams) (plan *Plan, crea
 	if err := e.do(ctx, c); err != nil {
 		return nil, false, err
 	}
-	return c.next, c.created, nil
+	return c.next.clone(), c.created, nil
 }
 
 type putPlan struct {

@@ -76,8 +76,11 @@ func (e *Engine) beginPurge(ctx context.Context, tenant TenantID) (*Purging, err
 			return nil, err
 		}
 		c := &startPurge{header: header{tenant: tenant, also: []TenantID{PlatformID}, by: e.actor, size: 4096}, end: head}
-		if err := e.do(ctx, c); err != nil || c.answer != nil {
-			return c.answer, err
+		if err := e.do(ctx, c); err != nil {
+			return nil, err
+		}
+		if c.answer != nil {
+			return c.answer, nil
 		}
 	}
 }

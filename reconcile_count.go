@@ -141,7 +141,7 @@ func (c *recount) use(family KeyID, field string, stored, computed int64) {
 // familyTokens adds up the tokens that key families used in [begin, end).
 func (c *recount) familyTokens(ctx context.Context, begin, end time.Time) (map[KeyID]int64, error) {
 	perKey := map[KeyID]int64{}
-	err := c.stretches(begin, end, func(from, to time.Time) error {
+	err := c.stretches(ctx, begin, end, func(from, to time.Time) error {
 		sums, err := c.SumKeyTokens(ctx, c.tenant, from, to, time.Time{})
 		for _, s := range sums {
 			perKey[s.KeyID] += s.Total
@@ -167,14 +167,22 @@ func (c *recount) familyTokens(ctx context.Context, begin, end time.Time) (map[K
 	return families, nil
 }
 
-// stretches cuts [from, to) into pieces that one statement may add up.
-func (c *recount) stretches(from, to time.Time, sum func(from, to time.Time) error) error {
+// stretches cuts the part of [from, to) in which there are events into pieces that one statement may add up. Where there
+// are none it goes on at the next, so that a quiet tenant's year costs no more than what it holds.
+func (c *recount) stretches(ctx context.Context, from, to time.Time, sum func(from, to time.Time) error) error {
 	for from.Before(to) {
-		end := from.Add(countStretch)
+		next, err := c.NextEvent(ctx, c.tenant, from)
+		if err != nil {
+			return err
+		}
+		if next.IsZero() || !next.Before(to) {
+			return nil
+		}
+		end := next.Add(countStretch)
 		if end.After(to) {
 			end = to
 		}
-		if err := sum(from, end); err != nil {
+		if err := sum(next, end); err != nil {
 			return err
 		}
 		from = end
@@ -206,7 +214,7 @@ func (c *recount) day(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.stretches(day.Start, day.End, func(from, to time.Time) error {
+	err = c.stretches(ctx, day.Start, day.End, func(from, to time.Time) error {
 		n, err := c.CountIncrements(ctx, c.tenant, from, to)
 		made += n
 		return err
@@ -231,7 +239,7 @@ func (c *recount) month(ctx context.Context) error {
 		return nil
 	}
 	var used int64
-	err := c.stretches(month.Start, month.End, func(from, to time.Time) error {
+	err := c.stretches(ctx, month.Start, month.End, func(from, to time.Time) error {
 		n, err := tokens(from, to)
 		used += n
 		return err
@@ -318,7 +326,7 @@ func (c *recount) meters(ctx context.Context) error {
 // meterSums adds up the events in [begin, end), by meter.
 func (c *recount) meterSums(ctx context.Context, begin, end time.Time) (map[string]int64, error) {
 	out := make(map[string]int64)
-	err := c.stretches(begin, end, func(from, to time.Time) error {
+	err := c.stretches(ctx, begin, end, func(from, to time.Time) error {
 		sums, err := c.SumUsage(ctx, c.tenant, from, to)
 		for _, s := range sums {
 			out[s.Meter] = addTotals(out[s.Meter], s.Total)

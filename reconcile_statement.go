@@ -28,7 +28,7 @@ func (c *recount) spend(ctx context.Context) error {
 
 // costs adds up what runs cost that were reported in [from, to).
 func (c *recount) costs(ctx context.Context, from, to time.Time) (all CostSum, err error) {
-	err = c.stretches(from, to, func(from, to time.Time) error {
+	err = c.stretches(ctx, from, to, func(from, to time.Time) error {
 		sum, err := c.SumCosts(ctx, c.tenant, from, to)
 		all.Micros += sum.Micros
 		all.Runs += sum.Runs
@@ -174,7 +174,7 @@ func (c *recount) statementCost(ctx context.Context, own PastPeriod, stored, com
 // recorded adds up events by when they happened and when they were recorded, a meter each, and finds the latest recording.
 func (c *recount) recorded(ctx context.Context, f RecordedFilter) (lines []Rollup, latest time.Time, err error) {
 	sums := make(map[string]Rollup)
-	err = c.stretches(f.From, f.To, func(from, to time.Time) error {
+	err = c.stretches(ctx, f.From, f.To, func(from, to time.Time) error {
 		f.From, f.To = from, to
 		part, err := c.SumRecorded(ctx, f)
 		for _, r := range part {

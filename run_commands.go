@@ -480,10 +480,15 @@ func (e *Engine) GetRun(ctx context.Context, ref RunRef) (*Run, error) {
 func (e *Engine) replayRun(ctx context.Context, tenant TenantID, o *once) (*Run, error) {
 	run, err := replay(o.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{tenant, id}) },
 		func(r *Run) *bool { return &r.Replayed })
+	return run, ofGone(err, o.result)
+}
+
+// ofGone says of a run that is not kept any more that an idempotency key stands for it.
+func ofGone(err error, run string) error {
 	if errors.Is(err, CodeNotFound) {
-		return nil, errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", o.result)
+		return errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", run)
 	}
-	return run, err
+	return err
 }
 
 func (e *Engine) readRun(ctx context.Context, ref RunRef) (*Run, error) {

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+const groupOperation = "run.create_group"
+
 // MaxRunGroup is how many runs one call of CreateRuns may ask for.
 const MaxRunGroup = 100
 
@@ -38,11 +40,13 @@ func (e *Engine) CreateRuns(ctx context.Context, p CreateRunsParams) (*RunGroup,
 	if err != nil {
 		return nil, err
 	}
-	if c.once, err = newOnce(p.TenantID, "run.create_group", p.IdempotencyKey, same); err != nil {
+	if c.once, err = newOnce(p.TenantID, groupOperation, p.IdempotencyKey, same); err != nil {
 		return nil, err
 	}
 	if err := e.do(ctx, c); err != nil {
-		e.noteDenial(c.runs[c.stuck].p, err)
+		if decided(err) {
+			e.noteDenial(c.runs[c.stuck].p, err)
+		}
 		return nil, err
 	}
 	if c.once != nil && c.once.replayed {
@@ -87,7 +91,7 @@ func (e *Engine) replayGroup(ctx context.Context, tenant TenantID, result string
 		}
 		run, err := e.readRun(ctx, RunRef{tenant, id})
 		if err != nil {
-			return nil, err
+			return nil, ofGone(err, text)
 		}
 		out.Items = append(out.Items, run)
 	}

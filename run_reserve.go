@@ -43,7 +43,9 @@ func (e *Engine) ReserveTokens(ctx context.Context, p ReserveTokensParams) (*Run
 	c := &reserveTokens{onRun: e.onRun(RunRef{p.TenantID, p.RunID}, 0), tokens: p.Tokens}
 	c.once = once
 	if err := e.do(ctx, c); err != nil {
-		e.noteDenial(CreateRunParams{TenantID: p.TenantID, WorkerID: c.worker, APIKeyID: c.key}, err)
+		if decided(err) {
+			e.noteDenial(CreateRunParams{TenantID: p.TenantID, WorkerID: c.worker, APIKeyID: c.key}, err)
+		}
 		return nil, err
 	}
 	if once != nil && once.replayed {

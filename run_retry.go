@@ -45,7 +45,9 @@ func (e *Engine) RetryRun(ctx context.Context, p RetryRunParams) (*Run, error) {
 		return nil, err
 	}
 	if err := e.do(ctx, c); err != nil {
-		e.noteDenial(c.p, err)
+		if decided(err) {
+			e.noteDenial(c.p, err)
+		}
 		return nil, err
 	}
 	if once != nil && once.replayed {

@@ -23,6 +23,8 @@ type Recounter interface {
 	// ListKeyUses lists the counters of key families behind a family, by family.
 	ListKeyUses(ctx context.Context, tenant TenantID, after KeyID, limit int) ([]*KeyUse, error)
 
+	// NextEvent returns when the first event at from or later happened; zero where there is none.
+	NextEvent(ctx context.Context, tenant TenantID, from time.Time) (time.Time, error)
 	// NextBucket returns the first bucket at or behind from that one dimension of the rollups, or any event, falls into;
 	// zero where there is none.
 	NextBucket(ctx context.Context, tenant TenantID, dimension string, from time.Time) (time.Time, error)

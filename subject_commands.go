@@ -23,6 +23,10 @@ type PutSubjectParams struct {
 	Subject  string       // 1–255 characters
 	Limits   quota.Limits // at least one of runs_per_day, concurrent_runs, tokens_per_month; null is unlimited
 	Reason   string       // at most 500 characters
+
+	// Precondition, if set, sees the subject under its tenant's lock, nil where nothing has limited it yet; false refuses the
+	// change with CodePreconditionFailed.
+	Precondition func(current *SubjectStanding) bool
 }
 
 // ListSubjectsParams pages subjects.
@@ -107,6 +111,9 @@ func (c *putSubject) decide(l *ledger) error {
 		return err
 	}
 	was := l.Subjects.Get(c.ref())
+	if !c.p.holds(was, a, plan, now) {
+		return errPrecondition
+	}
 	row := was
 	if row == nil {
 		if row, err = l.newSubject(a, c.subject, now); err != nil {
@@ -127,6 +134,18 @@ func (c *putSubject) decide(l *ledger) error {
 	}
 	l.audit(a, c.by, now, entry)
 	return nil
+}
+
+// holds reports whether the subject may be changed as it is.
+func (p *PutSubjectParams) holds(was *Subject, a *Account, plan *Plan, now time.Time) bool {
+	switch {
+	case p.Precondition == nil:
+		return true
+	case was == nil:
+		return p.Precondition(nil)
+	default:
+		return p.Precondition(was.standing(a, plan, now))
+	}
 }
 
 type deleteSubject struct{ onSubject }

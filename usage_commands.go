@@ -286,7 +286,7 @@ func (c *recordUsage) load(l *ledger, a *Account, now time.Time) error {
 			continue
 		}
 		late(in.Time)
-		if _, limited := c.limits[in.Meter]; limited {
+		if _, limited := c.limits[in.Meter]; limited && l.definition(c.tenant, in.Meter).Aggregation != AggregateMax {
 			if _, loaded := l.tallies(a, in.Meter); !loaded {
 				missing = errMore
 			}

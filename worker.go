@@ -21,7 +21,8 @@ func (e *Engine) PutWorker(ctx context.Context, p PutWorkerParams) (*Worker, err
 	if err := e.do(ctx, c); err != nil {
 		return nil, err
 	}
-	return c.answer, nil
+	own := *c.answer // the store may keep the row
+	return &own, nil
 }
 
 type putWorker struct {

@@ -21,6 +21,7 @@ type simulatePage struct {
 	Range   string
 	Start   string
 	End     string
+	Until   string               // an instant: what is looked at ends there, as an earlier answer did, and not now; "" for now
 	Tenants []*rentroll.Standing // some, to choose from
 
 	Edit, Change string // where limits that are tried are edited and saved; "" where they are not, or not by this visitor
@@ -61,7 +62,7 @@ func (v *visit) simulatePage(all, alone bool) (any, error) {
 	fields := v.r.URL.Query()
 	p := &simulatePage{
 		Plan: strings.TrimSpace(fields.Get("name")), Tenant: strings.TrimSpace(fields.Get("tenant")),
-		Range: fields.Get("range"), Start: fields.Get("start"), End: fields.Get("end"), Alone: alone,
+		Range: fields.Get("range"), Start: fields.Get("start"), End: fields.Get("end"), Until: fields.Get("until"), Alone: alone,
 	}
 	if p.Range == "" {
 		p.Range = "30d"
@@ -143,11 +144,11 @@ func (v *visit) simulateChoices(p *simulatePage) error {
 	return nil
 }
 
-// simulateQuery is an address with what this one asks, but for some fields.
+// simulateQuery is an address with what this one asks, but for some fields, which are left out where they are nil.
 func (v *visit) simulateQuery(at string, other url.Values) string {
 	query := v.r.URL.Query()
 	query.Del("wait")
-	maps.Copy(query, other)
+	maps.Copy(query, other) // nil is written as nothing
 	return at + "?" + query.Encode()
 }
 
@@ -184,28 +185,39 @@ func (v *visit) simulate(p *simulatePage, limits quota.Limits, most int) (*simul
 		return nil, err
 	}
 	s.GoOn = v.goOn(s)
+	if p.Until != "" {
+		s.Again = v.simulateQuery(simulateAt, url.Values{"until": nil})
+	}
 	return s, v.enough(p, s, limits)
 }
 
 // simulatedRange is the range that was chosen, in days and months of the tenant. A zero end is now.
 func (v *visit) simulatedRange(p *simulatePage, zone *time.Location, anchor int) (start, end time.Time, err error) {
+	now := v.now
+	if p.Until != "" {
+		if now, err = time.Parse(time.RFC3339Nano, p.Until); err != nil || now.Year() < 1970 {
+			return start, end, wrong("until", "must be an instant such as 2026-11-01T12:00:00Z")
+		}
+		end = now
+	}
 	switch p.Range {
 	case "30d":
-		today := quota.DayOf(v.now, zone)
-		return quota.DayOf(today.Start.In(zone).AddDate(0, 0, 1-chartDays).Add(time.Hour), zone).Start, time.Time{}, nil
+		today := quota.DayOf(now, zone)
+		return quota.DayOf(today.Start.In(zone).AddDate(0, 0, 1-chartDays).Add(time.Hour), zone).Start, end, nil
 	case "month":
-		return quota.MonthOf(v.now, zone, anchor).Start, time.Time{}, nil
+		return quota.MonthOf(now, zone, anchor).Start, end, nil
 	case "custom":
 		if start, err = dayOfForm("start", p.Start, zone); err != nil {
 			return start, end, err
 		}
 		if p.End == "" {
-			return start, time.Time{}, nil
+			return start, end, nil
 		}
-		if end, err = dayOfForm("end", p.End, zone); err != nil {
-			return start, end, err
+		last, err := dayOfForm("end", p.End, zone)
+		if to := quota.DayOf(last, zone).End; end.IsZero() || to.Before(end) {
+			end = to // with its last day
 		}
-		return start, quota.DayOf(end, zone).End, nil // with its last day
+		return start, end, err
 	default:
 		return start, end, wrong("range", "must be 30d, month or custom")
 	}
@@ -225,14 +237,15 @@ func (v *visit) goOn(s *simulated) string {
 	if s.Complete {
 		return ""
 	}
-	rest := url.Values{"range": {"custom"}, "start": {s.End.In(s.Zone).Format(time.DateOnly)}}
+	rest := url.Values{"range": {"custom"}, "start": {s.End.In(s.Zone).Format(time.DateOnly)}, "until": nil}
 	if v.query("range") != "custom" {
-		rest.Set("end", "")
+		rest["end"] = nil
 	}
 	return v.simulateQuery(simulateAt, rest)
 }
 
-// enough fills in where limits that deny nothing are tried: those that were asked about, raised to what was needed.
+// enough fills in where limits that deny nothing are tried: those that were asked about, raised to what was needed. They are
+// tried on the very same time: what is admitted meanwhile may need more.
 func (v *visit) enough(p *simulatePage, s *simulated, limits quota.Limits) error {
 	short := s.Short()
 	if len(short) == 0 {
@@ -252,6 +265,8 @@ func (v *visit) enough(p *simulatePage, s *simulated, limits quota.Limits) error
 			raised[q.Quota] = limit
 		}
 	}
-	s.Enough = v.simulateQuery(simulateAt, limitFields(raised))
+	other := limitFields(raised)
+	other.Set("until", s.End.UTC().Format(time.RFC3339Nano))
+	s.Enough = v.simulateQuery(simulateAt, other)
 	return nil
 }

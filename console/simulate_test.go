@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -113,6 +114,7 @@ func TestSimulateRefusals(t *testing.T) {
 		says   string
 	}{
 		{"tenant=nobody", http.StatusNotFound, "Not found"},
+		{"tenant=acme&until=soon", http.StatusUnprocessableEntity, "must be an instant"},
 		{"tenant=acme&range=decade", http.StatusUnprocessableEntity, "must be 30d, month or custom"},
 		{"tenant=acme&range=custom", http.StatusUnprocessableEntity, "<code>start</code> must be a day"},
 		{"tenant=acme&range=custom&start=2026-02-30", http.StatusUnprocessableEntity, "<code>start</code> must be a day"},
@@ -140,7 +142,7 @@ func TestSimulateRefusals(t *testing.T) {
 func TestTryLimits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.busy("acme")
+	acme, _ := w.busy("acme")
 	b := w.signedIn(operatorSecret)
 	b.is("the form", b.get("/console/plans/edit?name=free"), http.StatusOK, `formaction="/console/plans/simulate"`)
 	limits := quota.Limits{quota.RunsPerDay: quota.Of(1), quota.Workers: {Max: 0, Mode: quota.Soft}}
@@ -149,16 +151,21 @@ func TestTryLimits(t *testing.T) {
 	if err != nil || len(back) != 2 || back[quota.RunsPerDay] != limits[quota.RunsPerDay] || back[quota.Workers] != limits[quota.Workers] {
 		t.Errorf("the fields of %v are those of %v, %v", limits, back, err)
 	}
-	for _, name := range []string{"free", "to-be-made"} {
+	for more, name := range []string{"free", "to-be-made"} {
 		page := b.get(planAt("simulate", name, with(fields, "tenant", "acme")))
 		for _, want := range []string{
-			"Nothing is saved by trying them", "<strong>3</strong> would have been denied", `type="hidden" name="runs_per_day" value="1"`, "0 soft",
+			"Nothing is saved by trying them", fmt.Sprintf("<strong>%d</strong> would have been denied", 3+more), `type="hidden" name="runs_per_day" value="1"`, "0 soft",
 			"would have been passed: workers", "plans/change?", "Try that",
 		} {
 			b.is("trying "+name, page, http.StatusOK, want)
 		}
-		raised := regexp.MustCompile(`<a href="([^"]+)">Try that`).FindStringSubmatch(page.body)[1]
-		b.is("what is needed", b.get(html.UnescapeString(raised)), http.StatusOK, "<strong>none</strong> would have been denied")
+		raised := html.UnescapeString(regexp.MustCompile(`<a href="([^"]+)">Try that`).FindStringSubmatch(page.body)[1])
+		_, err := w.engine.CreateRun(t.Context(), rentroll.CreateRunParams{TenantID: acme.ID, WorkerID: "writer", Task: "Write meanwhile"})
+		w.must(err)
+		enough := b.get(raised)
+		b.is("what was needed until then", enough, http.StatusOK, "<strong>none</strong> would have been denied")
+		now := html.UnescapeString(regexp.MustCompile(`<a href="([^"]+)">Look again`).FindStringSubmatch(enough.body)[1])
+		b.is("and until now", b.get(now), http.StatusOK, "<strong>1</strong> would have been denied")
 	}
 	b.is("editing them on", b.get(planAt("edit", "free", fields)), http.StatusOK, `name="runs_per_day" value="1"`)
 	b.is("the way back from what changes", b.get(planAt("change", "free", fields)), http.StatusOK, `runs_per_day=1&amp;`)

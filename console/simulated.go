@@ -19,6 +19,7 @@ type simulated struct {
 	TenantPath string // of its page
 	Zone       *time.Location
 	GoOn       string // the address of the rest, where the answer is about a part of the range
+	Again      string // the address of the same until now, where the answer is about the time until an earlier instant
 	Enough     string // the address where limits that deny nothing are tried; "" where nothing is denied, or not for this visitor
 }
 

@@ -162,7 +162,12 @@ func (p *eventPart) failure(err error, parts int) error {
 // reject answers an event with why it was not recorded.
 func reject(answer *rentroll.UsageResult, err error) {
 	answer.Status, answer.Code = rentroll.UsageRejected, rentroll.NullString(rentroll.CodeOf(err))
-	if refused, ok := errors.AsType[*rentroll.Error](err); ok {
+	refused, ok := errors.AsType[*rentroll.Error](err)
+	switch {
+	case !ok:
+	case errors.Is(err, rentroll.CodeTenantTerminated):
+		answer.Errors = []rentroll.FieldError{{Field: ceSubject, Message: refused.Message}}
+	default:
 		answer.Errors = refused.Fields
 	}
 }

@@ -119,15 +119,18 @@ var twice = jsontext.AllowDuplicateNames(true)
 
 // members calls do with each member of a JSON object, in order.
 func members(raw []byte, field string, do func(name string, value jsontext.Value)) error {
+	unreadable := func(message string) error {
+		return malformed("the event can't be read", rentroll.FieldError{Field: field, Message: message})
+	}
 	if !utf8.Valid(raw) {
-		return malformed("the body is not valid UTF-8")
+		return unreadable("must be valid UTF-8")
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(raw), twice)
 	syntax := func(err error) error {
 		if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-			return malformed("the event is not valid JSON: see byte " + strconv.FormatInt(e.ByteOffset, 10))
+			return unreadable("is not valid JSON: see byte " + strconv.FormatInt(e.ByteOffset, 10))
 		}
-		return malformed("the event is not valid JSON")
+		return unreadable("is not valid JSON")
 	}
 	whole, err := dec.ReadValue()
 	if err != nil {
@@ -135,7 +138,7 @@ func members(raw []byte, field string, do func(name string, value jsontext.Value
 	}
 	whole = whole.Clone()
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return malformed("there is more than one JSON value")
+		return unreadable("must be one JSON value")
 	}
 	if whole.Kind() != '{' {
 		return invalid(rentroll.FieldError{Field: field, Message: "must be an object"})
@@ -318,11 +321,10 @@ func eventOf(attributes map[string]string, data []byte, bad fieldErrors) cloudEv
 	if text := attributes[ceTime]; text != "" {
 		out.usage.Time = bad.instant(text)
 	}
+	var err error
 	if given := attributes[ceContentType]; given != "" && !isJSON(given) {
-		bad.add(ceContentType, "must be application/json")
-	}
-	err := error(nil)
-	if data != nil {
+		bad.add(ceContentType, "must be application/json") // what the data then is need not be found out
+	} else if data != nil {
 		err = out.takeData(data, &bad)
 	}
 	if !noID && !noSource {

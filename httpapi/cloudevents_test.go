@@ -87,7 +87,7 @@ func TestCloudEventsOfSeveralTenants(t *testing.T) {
 		told(map[string]string{"id": `"10"`, "data": `{"unit":"boxes"}`}),
 	}, ",") + "]"
 	want := []string{
-		"recorded", "recorded", "not_found subject", "recorded", "tenant_terminated ", "validation_failed subject",
+		"recorded", "recorded", "not_found subject", "recorded", "tenant_terminated subject", "validation_failed subject",
 		"event_id_conflict id", "validation_failed body", "not_found subject", "validation_failed data.amount", "unit_mismatch data.unit",
 	}
 	check := func(want []string, key string) {
@@ -202,11 +202,39 @@ func TestCloudEventsAreStrict(t *testing.T) {
 		"specversion": {"Ce-Specversion": "2.0"}, "id": {"Ce-Id": "%ff"}, "a-b": {"Ce-A-B": "x"},
 	} {
 		w.unchanged(func() {
-			all := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Subject": "acme"}
-			maps.Copy(all, header)
-			w.send(ask{method: "POST", path: "/v1/events", key: operatorSecret, body: `{}`, header: all}).refused(valid).names(name, true)
+			w.tellBinary(header, `{}`).refused(valid).names(name, true)
 		})
 	}
+}
+
+// tellBinary sends an event whose attributes are headers.
+func (w *world) tellBinary(header map[string]string, body string) *reply {
+	w.t.Helper()
+	all := map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Subject": "acme"}
+	maps.Copy(all, header)
+	return w.send(ask{method: "POST", path: "/v1/events", key: operatorSecret, body: body, header: all})
+}
+
+// TestUnreadableCloudEvents: an event that can't be read is told why, as every other one is.
+func TestUnreadableCloudEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	valid, malformed := rentroll.CodeValidationFailed, rentroll.CodeMalformedRequest
+	w.unchanged(func() {
+		for broken, says := range map[string]string{
+			`{"specversion":`: "is not valid JSON: see byte 15", told(nil) + told(nil): "must be one JSON value", told(map[string]string{"id": `"\ud800"`}): "is not valid JSON",
+			told(map[string]string{"id": "\"\xff\""}): "must be valid UTF-8", strings.Repeat(`{"x":`, 20_000): "is not valid JSON",
+		} {
+			r := w.tell(operatorSecret, cloudEventType, broken).refused(malformed, "body")
+			if got := r.text("errors.0.message"); !strings.HasPrefix(got, says) {
+				t.Errorf("%.60s is refused as %q, want %q", broken, got, says)
+			}
+		}
+		w.tell(operatorSecret, cloudEventsType, "["+told(map[string]string{"data": `{"amount":1,"amount":2}`})+"]").expect(200).
+			has("items.0.code", string(malformed), "items.0.errors.0.field", "data.amount")
+		w.tellBinary(map[string]string{"Content-Type": "text/xml"}, `<a/>`).refused(valid, "datacontenttype")
+		w.tellBinary(map[string]string{"Content-Type": "application/json"}, `<a/>`).refused(malformed, "data")
+	})
 }
 
 // TestEventIDOfPairs: two pairs of source and id have one event id only where they are the same pair.

@@ -13,9 +13,9 @@ func TestETags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	f := w.furnish()
-	tagged := map[string]bool{}
+	tagged, moving := map[string]bool{}, map[string]bool{}
 	for _, r := range routesOf(t) {
-		tagged[r.id] = r.tagged
+		tagged[r.id], moving[r.id] = r.tagged, r.moving
 	}
 	for _, s := range samples {
 		if s.alone {
@@ -34,6 +34,9 @@ func TestETags(t *testing.T) {
 		} {
 			a := f.ask(s, operatorSecret)
 			a.header = map[string]string{"If-None-Match": value}
+			if moving[s.id] {
+				status = 200
+			}
 			again := w.send(a).expect(status)
 			if again.header.Get("ETag") != tag || (len(again.body) == 0) != (status == 304) {
 				t.Errorf("%s If-None-Match %s: %s %s", s.id, value, again.header, again.body)
@@ -77,6 +80,7 @@ func TestIfMatch(t *testing.T) {
 		{"PATCH", "/v1/tenants/acme", "/v1/tenants/acme", `{"name":"B"}`, `{"name":"C"}`},
 		{"PUT", "/v1/tenants/acme/plan", "/v1/tenants/acme", `{"plan":"pro"}`, `{"plan":"free"}`},
 		{"PUT", "/v1/plans/custom", "", `{"limits":{"workers":2}}`, `{"limits":{"workers":3}}`},
+		{"PUT", "/v1/tenants/acme/subjects/ada", "", `{"limits":{"runs_per_day":2}}`, `{"limits":{"runs_per_day":3}}`},
 	} {
 		tag := ""
 		if c.read != "" {
@@ -104,11 +108,38 @@ func TestIfMatch(t *testing.T) {
 	w.unchanged(func() {
 		with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
 		with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
+		with("PUT", "/v1/tenants/acme/subjects/bob", `{"limits":{"runs_per_day":1}}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
 		with("PATCH", "/v1/tenants/nobody", `{"name":"x"}`, "If-Match", "*").refused(rentroll.CodeNotFound)
 		with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
 		with("DELETE", "/v1/plans/custom", ``, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
 	})
 	with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-None-Match", "*").expect(201)
+	with("PUT", "/v1/tenants/acme/subjects/bob", `{"limits":{"runs_per_day":1}}`, "If-None-Match", "*").expect(200)
+}
+
+// TestTagOfSubject: the ETag of a subject stands for what an operator has set. What its runs use changes all the time, and must
+// neither keep a change from being made nor be left out of an answer.
+func TestTagOfSubject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const path = "/v1/tenants/acme/subjects/ada"
+	tag := w.operator("PUT", path, `{"limits":{"runs_per_day":5}}`).expect(200).header.Get("ETag")
+	w.operator("POST", "/v1/tenants/acme/runs", `{"worker_id":"w","task":"t","subject":"ada"}`).expect(201)
+	read := w.operator("GET", path, nil).expect(200)
+	if read.header.Get("ETag") != tag {
+		t.Errorf("a run changed the ETag from %s to %s", tag, read.header.Get("ETag"))
+	}
+	with := func(method, body, header, value string) *reply {
+		return w.send(ask{method: method, path: path, key: operatorSecret, body: body, header: map[string]string{header: value}})
+	}
+	if again := with("GET", "", "If-None-Match", tag).expect(200); !bytes.Equal(again.body, read.body) {
+		t.Errorf("what is used is told as %s, it is %s", again.body, read.body)
+	}
+	next := with("PUT", `{"limits":{"runs_per_day":6},"reason":"trial"}`, "If-Match", tag).expect(200).header.Get("ETag")
+	with("PUT", `{"limits":{"runs_per_day":7}}`, "If-Match", tag).refused(rentroll.CodePreconditionFailed)
+	if got := w.operator("GET", path, nil).expect(200); next == tag || got.header.Get("ETag") != next || got.text("reason") != "trial" {
+		t.Errorf("it is %s, with the ETag %s", got.body, got.header.Get("ETag"))
+	}
 }
 
 // TestIfMatchLetsOneWin sends the same conditional change from many callers at once.

@@ -53,6 +53,7 @@ type route struct {
 	located     bool            // the answer says where what was made can be read
 	tagged      bool            // the answer is one object and carries its ETag
 	conditional bool            // honors If-Match
+	moving      bool            // the ETag leaves out what changes by itself: no answer is 304
 	relayed     bool            // the request's headers are those of another one: nothing counts but the key, which is what it is about
 	codes       []rentroll.Code // beside those that the fields above give rise to
 }
@@ -250,7 +251,7 @@ func (s *server) document(r route, params, body reflect.Type) {
 	}
 	if r.tagged {
 		success.Headers["ETag"] = header("The version of the object, for If-Match and If-None-Match.")
-		if r.method() == http.MethodGet {
+		if r.method() == http.MethodGet && !r.moving {
 			op.Parameters = append(op.Parameters, headerParam("If-None-Match", "ETags that the caller has; where one is still right, the answer is 304."))
 			op.Responses["304"] = &huma.Response{
 				Description: "The object is as the caller has it.", Headers: map[string]*huma.Header{"ETag": success.Headers["ETag"]},

@@ -297,11 +297,11 @@ func (s *server) insightRoutes() {
 	}, listSubjects)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/subjects/{subject}", id: "getSubject", does: "How a subject stands against its limits",
-		more: aboutSubjects, needs: rentroll.PermQuotaRead, tagged: true,
+		more: aboutSubjects + aboutSubjectTag, needs: rentroll.PermQuotaRead, tagged: true, moving: true,
 	}, getSubject)
 	add(s, route{
 		at: "PUT /v1/tenants/{tenant}/subjects/{subject}", id: "putSubject", does: "Give a subject limits of its own",
-		more: aboutSubjects, needs: rentroll.PermTenantManage, body: needsBody, tagged: true,
+		more: aboutSubjects + aboutSubjectTag, needs: rentroll.PermTenantManage, body: needsBody, tagged: true, conditional: true,
 	}, putSubject)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/subjects/{subject}", id: "deleteSubject", does: "Take a subject's own limits away",

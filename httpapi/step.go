@@ -192,7 +192,7 @@ func answerWith[T any](c *call, r route, out T) (*answer[T], error) {
 		}
 	}
 	a.ETag = tagOf(body)
-	if r.method() == http.MethodGet && c.conditions.noneMatch.matchesWeakly(a.ETag) {
+	if r.method() == http.MethodGet && !r.moving && c.conditions.noneMatch.matchesWeakly(a.ETag) {
 		a.Status = http.StatusNotModified
 	}
 	return a, nil

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"time"
+
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
 )
@@ -17,14 +19,41 @@ type putSubjectBody struct {
 	Reason string    `json:"reason,omitempty" maxLength:"500" doc:"Why the subject has limits of its own"`
 }
 
+// subjectSettings is what the ETag of a subject stands for: what operators set. What its runs use changes with each of them,
+// and would leave no condition on it to hold.
+type subjectSettings struct {
+	Subject   string              `json:"subject"`
+	Limits    quota.Limits        `json:"limits"`
+	Reason    rentroll.NullString `json:"reason"`
+	CreatedAt time.Time           `json:"created_at"`
+}
+
+func settingsOf(s *rentroll.SubjectStanding) subjectSettings {
+	return subjectSettings{s.Subject, s.Limits, s.Reason, s.CreatedAt}
+}
+
 func putSubject(c *call, p *ofSubject, b *putSubjectBody) (*rentroll.SubjectStanding, error) {
-	return c.engine.PutSubject(c, rentroll.PutSubjectParams{
+	return c.tagged(c.engine.PutSubject(c, rentroll.PutSubjectParams{
 		TenantID: c.tenant, Subject: p.Subject, Limits: quota.Limits(b.Limits), Reason: b.Reason,
-	})
+		Precondition: func(current *rentroll.SubjectStanding) bool {
+			if current == nil {
+				return c.conditions.holds(nil)
+			}
+			return c.conditions.holds(settingsOf(current))
+		},
+	}))
 }
 
 func getSubject(c *call, p *ofSubject, _ *none) (*rentroll.SubjectStanding, error) {
-	return c.engine.GetSubject(c, c.tenant, p.Subject)
+	return c.tagged(c.engine.GetSubject(c, c.tenant, p.Subject))
+}
+
+// tagged has the answer carry the ETag of a subject's settings.
+func (c *call) tagged(s *rentroll.SubjectStanding, err error) (*rentroll.SubjectStanding, error) {
+	if err == nil {
+		c.object = settingsOf(s)
+	}
+	return s, err
 }
 
 func deleteSubject(c *call, p *ofSubject, _ *none) (nothing, error) {

@@ -18,6 +18,7 @@ func recountTests() []test {
 		{"CountIncrements", countIncrements},
 		{"SumKeyTokens", sumKeyTokens},
 		{"ListKeyUses", listKeyUses},
+		{"NextEvent", nextEvent},
 		{"Rollups", compareBuckets},
 		{"SumKept", sumKept},
 		{"SumRecorded", sumRecorded},
@@ -169,6 +170,23 @@ func listKeyUses(s *scene) {
 			return r.ListKeyUses(ctx, tenant, after, 3)
 		})
 		same(s, "the counters", got, want)
+	}
+}
+
+// nextEvent: what happened at an instant is found from that instant on, and not behind it; another tenant's is not.
+func nextEvent(s *scene) {
+	tenant, other := newID[rentroll.TenantID](s), newID[rentroll.TenantID](s)
+	s.put(func(b *rentroll.Batch) {
+		b.Usage = append(b.Usage, bareEvent(s, tenant, "pages", 1, after(70)), bareEvent(s, tenant, "calls", 1, after(20)),
+			bareEvent(s, other, "pages", 1, after(50)))
+	})
+	for from, want := range map[time.Time]time.Time{
+		after(0): after(20), after(20): after(20), after(20).Add(time.Microsecond): after(70), after(70): after(70), after(71): {},
+	} {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) (time.Time, error) {
+			return r.NextEvent(ctx, tenant, from)
+		})
+		same(s, "the next event", got, want)
 	}
 }
 

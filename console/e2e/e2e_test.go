@@ -3,15 +3,13 @@
 package e2e
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rentroll/rentroll/internal/pgtest"
+	"github.com/rentroll/rentroll/internal/programtest"
 )
 
 const operatorKey = "an operator's key for a browser, 4711 times"
@@ -27,10 +25,7 @@ func TestConsole(t *testing.T) {
 	if _, err := os.Stat("../node_modules/playwright-core"); err != nil {
 		t.Fatal("the tests in a browser need what console/package-lock.json names: npm ci in console, or make e2e")
 	}
-	binary := filepath.Join(t.TempDir(), "rentroll")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/rentroll").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
+	binary := programtest.Build(t)
 	t.Run("SQLite", func(t *testing.T) {
 		browse(t, binary, "RENTROLL_DATABASE=sqlite:"+filepath.Join(t.TempDir(), "demo.db"))
 	})
@@ -42,7 +37,7 @@ func TestConsole(t *testing.T) {
 
 func browse(t *testing.T, binary string, env ...string) {
 	t.Helper()
-	url := serve(t, binary, env)
+	url := programtest.Server{Binary: binary, OperatorKey: operatorKey, Env: env, Args: []string{"--demo"}}.Start(t)
 	pictures := os.Getenv("E2E_PICTURES")
 	if pictures == "" {
 		pictures = t.TempDir()
@@ -53,39 +48,4 @@ func browse(t *testing.T, binary string, env ...string) {
 	if err != nil {
 		t.Errorf("the browser is not content: %v", err)
 	}
-}
-
-// serve starts the program with its demo, and stops it when the test ends: also with a browser that still looks on.
-func serve(t *testing.T, binary string, env []string) (url string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, "serve", "--demo", "--listen", "127.0.0.1:0")
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(append(os.Environ(), env...), "RENTROLL_OPERATOR_KEY="+operatorKey)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	said, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("the server exited with %d", code)
-		}
-	})
-	lines := bufio.NewScanner(said)
-	for lines.Scan() {
-		if at, ok := strings.CutPrefix(lines.Text(), "rentroll listens on "); ok {
-			go func() {
-				for lines.Scan() { // so that the program can go on to speak
-				}
-			}()
-			return at
-		}
-	}
-	t.Fatal("the server has ended before it listened")
-	return ""
 }

@@ -2,6 +2,7 @@ package simtest_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,5 +112,35 @@ func TestPrunesInTheBackground(t *testing.T) {
 	until(t, "the run to be pruned", func() bool {
 		_, err := r.GetRun(t.Context(), rentroll.RunRef{TenantID: acme, RunID: run.ID})
 		return errors.Is(err, rentroll.CodeNotFound)
+	})
+}
+
+// TestGroupsKeyOutlivesItsRuns: the idempotency key of a group makes no other group when the runs are not kept any more.
+func TestGroupsKeyOutlivesItsRuns(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, r *rig) {
+		t.Helper()
+		ctx, acme := t.Context(), r.tenant("acme", nil)
+		one := rentroll.CreateRunParams{WorkerID: "builder", Task: "build"}
+		group := rentroll.CreateRunsParams{TenantID: acme, IdempotencyKey: "several", Runs: []rentroll.CreateRunParams{one, one}}
+		made, err := r.CreateRuns(ctx, group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range made.Items {
+			if _, err := r.CancelRun(ctx, rentroll.RunRef{TenantID: acme, RunID: run.ID}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.clock.Set(r.clock.Now().Add(401 * 24 * time.Hour))
+		if pruned, err := r.any().Prune(ctx); err != nil || pruned[rentroll.PruneRuns] != 2 {
+			t.Fatalf("pruned %v, %v", pruned, err)
+		}
+		if _, err := r.any().CreateRuns(ctx, group); !errors.Is(err, rentroll.CodeNotFound) || !strings.Contains(err.Error(), made.Items[0].ID.String()) {
+			t.Errorf("making the group again: %v", err)
+		}
+		group.Runs = group.Runs[:1]
+		if _, err := r.any().CreateRuns(ctx, group); !errors.Is(err, rentroll.CodeIdempotencyMismatch) {
+			t.Errorf("its idempotency key for another group: %v", err)
+		}
 	})
 }

@@ -158,18 +158,26 @@ func (r *reader) ListKeyUses(ctx context.Context, tenant rentroll.TenantID, afte
 	return out, err
 }
 
-// NextBucket returns the first bucket that anything falls into.
-func (r *reader) NextBucket(ctx context.Context, tenant rentroll.TenantID, dimension string, from time.Time) (next time.Time, err error) {
+// NextEvent returns when the next event happened.
+func (r *reader) NextEvent(ctx context.Context, tenant rentroll.TenantID, from time.Time) (next time.Time, err error) {
 	err = r.ask(ctx, nextEvent, func(a Args) {
 		a.ID(tenant)
 		a.Int(from.UnixMicro())
 	}, func(row Row) error {
-		micros := row.Int()
-		next = time.UnixMicro(micros - micros%bucketMicros).UTC()
+		next = time.UnixMicro(row.Int()).UTC()
 		return nil
 	})
+	return next, err
+}
+
+// NextBucket returns the first bucket that anything falls into.
+func (r *reader) NextBucket(ctx context.Context, tenant rentroll.TenantID, dimension string, from time.Time) (time.Time, error) {
+	next, err := r.NextEvent(ctx, tenant, from)
 	if err != nil {
 		return next, err
+	}
+	if !next.IsZero() {
+		next = next.Truncate(quarter)
 	}
 	rows, err := r.ListRollups(ctx, rentroll.RollupFilter{
 		TenantID: tenant, Dimension: dimension, From: from, To: cmp.Or(next, endOfTime), Limit: 1,
