@@ -256,22 +256,25 @@ func (c *recount) month(ctx context.Context) error {
 // subjects compares what the open runs of subjects hold, and how many rows there are. What they have used in the day and
 // month counts from when their rows were made, and is not compared.
 func (c *recount) subjects(ctx context.Context) error {
-	var rows int64
+	var rows, uncounted int64
 	b := &Batch{}
+	ask(&b.OpenSubjects, c.tenant)
+	if err := c.Load(ctx, b); err != nil {
+		return err
+	}
+	open := *b.OpenSubjects[c.tenant]
+	for _, held := range open {
+		uncounted += held.Runs
+	}
 	for after := ""; ; {
 		list, err := c.ListSubjects(ctx, c.tenant, after, countedUses)
 		if err != nil {
 			return err
 		}
-		if rows == 0 && len(list) > 0 {
-			ask(&b.OpenSubjects, c.tenant)
-			if err := c.Load(ctx, b); err != nil {
-				return err
-			}
-		}
 		for _, s := range list {
 			after = s.Subject
-			held := (*b.OpenSubjects[c.tenant])[s.Subject]
+			held := open[s.Subject]
+			uncounted -= held.Runs
 			for field, computed := range map[string]int64{"concurrent_runs": held.Runs, "tokens_reserved": held.Reserved} {
 				if stored := *subjectCounters[field](s); stored != computed {
 					c.add(tableSubjects, s.Subject, field, strconv.FormatInt(stored, 10), strconv.FormatInt(computed, 10),
@@ -285,6 +288,7 @@ func (c *recount) subjects(ctx context.Context) error {
 		}
 	}
 	c.number("subjects", c.account.Subjects, rows)
+	c.number("uncounted_runs", c.account.UncountedRuns, uncounted)
 	return nil
 }
 

@@ -199,8 +199,11 @@ func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now 
 		run.Family = r.use.Family
 		l.KeyUses.Put(KeyRef{r.use.TenantID, r.use.Family}, r.use.with(run))
 	}
-	if r.subject != nil {
-		l.putSubject(a, r.subject.with(a, run))
+	if run.Subject != "" {
+		a.UncountedRuns++
+		if r.subject != nil {
+			l.countIn(a, r.subject, run)
+		}
 	}
 	a.hold(run)
 	l.payload(run, PayloadInput, c.p.Input)
@@ -288,11 +291,14 @@ func (l *ledger) free(a *Account, run *Run) {
 		next.TokensReserved -= run.ReservedTokens
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
-	if s, _ := l.subjectOf(a, run); s != nil {
+	switch s, _ := l.subjectOf(a, run); {
+	case s != nil:
 		next := *s
 		next.ConcurrentRuns--
 		next.TokensReserved -= run.ReservedTokens
 		l.putSubject(a, &next)
+	case run.Subject != "":
+		a.UncountedRuns--
 	}
 }
 

@@ -96,6 +96,7 @@ func TestReconcile(t *testing.T) {
 			{"subjects", "concurrent_runs", "UPDATE subjects SET concurrent_runs = 9"},
 			{"subjects", "tokens_reserved", "UPDATE subjects SET tokens_reserved = -1"},
 			{"accounts", "subjects", "UPDATE accounts SET subjects = 0 WHERE tenant_id = TENANT"},
+			{"accounts", "uncounted_runs", "UPDATE accounts SET uncounted_runs = 3 WHERE tenant_id = TENANT"},
 			{"meters", "day_used", "UPDATE meters SET day_used = day_used + 4 WHERE name = 'pages'"},
 			{"meters", "day_ahead", "UPDATE meters SET day_ahead = 4 WHERE name = 'pages'"},
 			{"meters", "month_used", "UPDATE meters SET month_used = 0 WHERE name = 'pages'"},
