@@ -15,8 +15,10 @@ PORT ?=
 # Which benchmarks, and how long each.
 BENCH ?= .
 BENCHTIME ?= 0.3s
-# How long the long simulation and the chaos go on, and where from (empty: a new seed, which is printed).
+# How long the long simulation and the chaos go on, and where from (empty: a new seed, which is printed). With HISTORIES the
+# simulation plays that many instead, each on both databases.
 SIMTIME ?= 10m
+HISTORIES ?=
 CHAOSTIME ?= 3m
 SEED ?=
 
@@ -70,8 +72,9 @@ fuzz-long: ## Each fuzz target of the tree for ten minutes
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=10m FUZZBUDGET=0
 
 .PHONY: sim
-sim: ## The seeded simulation for SIMTIME, from SEED
-	SIM_DURATION='$(SIMTIME)' SIM_SEED='$(SEED)' $(GO) test -count=1 -timeout 0 -v $(TESTFLAGS) ./internal/simtest/...
+sim: ## The seeded simulation for SIMTIME, or HISTORIES of it, from SEED
+	SIM_DURATION='$(if $(HISTORIES),,$(SIMTIME))' SIM_HISTORIES='$(HISTORIES)' SIM_SEED='$(SEED)' \
+		$(GO) test -count=1 -timeout 0 $(if $(HISTORIES),-run TestSimulationCounted,-v) $(TESTFLAGS) ./internal/simtest/...
 
 .PHONY: chaos
 chaos: ## Servers and PostgreSQL killed and cut off under load for CHAOSTIME, by SEED

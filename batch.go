@@ -141,6 +141,7 @@ type Batch struct {
 	Told     []*Event
 	Rollups  map[RollupKey]RollupSum // what to add to each bucket
 	Peaks    map[RollupKey]int64     // to what to raise the largest amount of each bucket
+	Sunk     []RollupKey             // whose largest amounts go, before those of Peaks are written; each named once
 	Pruned   []*PrunedMark           // a later time that is stored already stays
 
 	// Gone are payloads to delete.
@@ -206,7 +207,7 @@ func (b *Batch) Changed() bool {
 	return b.Accounts.changed() || b.Profiles.changed() || b.Plans.changed() || b.Directory.changed() ||
 		b.Users.changed() || b.Members.changed() || b.Keys.changed() || b.Operators.changed() || b.KeyUses.changed() || b.Runs.changed() ||
 		b.Workers.changed() || b.Meters.changed() || b.Prices.changed() || b.Values.changed() || b.Marks.changed() || b.Once.changed() || b.Checkpoints.changed() || b.Chores.changed() || b.Sessions.changed() || b.Subjects.changed() ||
-		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Peaks)+len(b.Pruned)+len(b.Gone)+len(b.Invalid)+len(b.Trim) > 0
+		len(b.Payloads)+len(b.Told)+len(b.Usage)+len(b.Audit)+len(b.Periods)+len(b.Rollups)+len(b.Peaks)+len(b.Sunk)+len(b.Pruned)+len(b.Gone)+len(b.Invalid)+len(b.Trim) > 0
 }
 
 func asks[K comparable, V any](questions map[K]*V) bool {

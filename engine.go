@@ -32,6 +32,7 @@ type core struct {
 	lanes   []*lane
 	bulk    *lane         // for what many rows are written by
 	active  atomic.Int32  // how many of the lanes are used: this server's share
+	pace    pace          // of the one for bulk
 	writers chan struct{} // holds a token for each lane that may write at once; nil where all may
 	cluster cluster
 	plans   planCache

@@ -26,11 +26,14 @@ type Difference struct {
 // which come between the finding and the mending stay.
 type mending struct {
 	by     RollupSum // to add; Total alone for counters
-	at     time.Time // of bounds: no later than this
+	at     time.Time // of bounds: no later than this; of subjects: when the row was made
 	rollup RollupKey
+	lowers bool // of largest amounts
 	use    KeyRef
 	meter  MeterRef
 	whose  SubjectRef
+	value  ValueRef
+	period *PastPeriod // to be written down
 	entry  DirectoryRef
 	owner  [16]byte // of the entry; zero for nobody: it goes
 }
@@ -115,6 +118,7 @@ const (
 	tableSubjects  = "subjects"
 	tableRollups   = "usage_rollups"
 	tablePeaks     = "usage_peaks"
+	tableValues    = "usage_values"
 	tablePeriods   = "periods"
 	tableDirectory = "directory"
 
@@ -153,8 +157,12 @@ var meterCounters = map[string]func(u *MeterUse) *int64{
 	"month_ahead": func(u *MeterUse) *int64 { return &u.Month.Ahead },
 }
 
-// subjectCounters are those of a subject that its open runs hold.
+// subjectCounters are those of a subject.
 var subjectCounters = map[string]func(s *Subject) *int64{
 	"concurrent_runs": func(s *Subject) *int64 { return &s.ConcurrentRuns },
 	"tokens_reserved": func(s *Subject) *int64 { return &s.TokensReserved },
+	"runs_used":       func(s *Subject) *int64 { return &s.Runs.Used },
+	"runs_ahead":      func(s *Subject) *int64 { return &s.Runs.Ahead },
+	"tokens_used":     func(s *Subject) *int64 { return &s.Tokens.Used },
+	"tokens_ahead":    func(s *Subject) *int64 { return &s.Tokens.Ahead },
 }

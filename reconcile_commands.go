@@ -3,6 +3,7 @@ package rentroll
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/rentroll/rentroll/quota"
@@ -13,12 +14,14 @@ import (
 const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
-// the counters of key families and of limited meters, the rollups with those of kept dimensions and largest amounts, the statements, and the
-// directory. Each tenant is compared in one snapshot, its rollups in a
-// snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long and then
-// returns a cursor. It needs an operator with tenant:manage.
+// the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
+// amounts, the statements, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
+// rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
+// and then returns a cursor. It needs an operator with tenant:manage.
 //
-// Where Repair is set, differences are mended under the tenant's lock, by what is too much or missing, and audited.
+// Where Repair is set, differences are mended under the tenant's lock, by what is too much or missing, and audited. What
+// can't be computed any more because some of its rows were pruned is in Unchecked, and stays as it is: sums over times whose
+// events are not all kept, and the tokens of subjects where runs that used some are gone.
 func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliation, error) {
 	if err := e.actor.mayOperate(PermTenantManage); err != nil {
 		return nil, err
@@ -57,7 +60,8 @@ const (
 	stageRollups    byte = 1 // and one more for each further dimension
 	stageKept            = stageRollups + byte(len(rolledDimensions))
 	stageStatements      = stageKept + 1
-	stageDirectory       = stageStatements + 1
+	stageValues          = stageStatements + 1
+	stageDirectory       = stageValues + 1
 	stageUsers           = stageDirectory + 1
 	stageDone            = stageUsers + 1
 )
@@ -69,8 +73,8 @@ var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey
 type place struct {
 	stage  byte
 	tenant TenantID     // being compared
-	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period
-	entry  DirectoryRef // of stageDirectory: the last one
+	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageValues: the last month
+	entry  DirectoryRef // of stageDirectory: the last one; of stageValues: the last meter and dimension
 	user   UserID       // of stageUsers: the last one
 }
 
@@ -134,6 +138,9 @@ func (w *reconciler) step(ctx context.Context) error {
 		w.at.stage++
 		return err
 	}
+	if w.at.stage == stageValues {
+		return w.values(ctx)
+	}
 	var next time.Time
 	err := w.compare(ctx, func(c *recount) (err error) {
 		switch w.at.stage {
@@ -150,8 +157,18 @@ func (w *reconciler) step(ctx context.Context) error {
 		return err
 	}
 	w.at.stage++
-	if w.at.stage < stageDirectory {
-		return nil
+	return nil
+}
+
+// values compares how many values a kept dimension has in one month, and moves on: behind the last, to the next tenant.
+func (w *reconciler) values(ctx context.Context) error {
+	var next ValueRef
+	err := w.compare(ctx, func(c *recount) (err error) {
+		next, err = c.values(ctx, ValueRef{Meter: string(w.at.entry.Kind), Dimension: w.at.entry.Value, Month: w.at.from})
+		return err
+	})
+	if w.at.entry, w.at.from = (DirectoryRef{DirectoryKind(next.Meter), next.Dimension}), next.Month; err != nil || next != (ValueRef{}) {
+		return err
 	}
 	w.out.Tenants++
 	w.at.stage = stageDone
@@ -188,7 +205,9 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 		var was Account
 		err := w.viewTenant(ctx, w.at.tenant, func(r Reader, a *Account) error {
 			was = *a
-			return count(&recount{Reader: r, tenantDiff: diff, account: a, now: w.now(), grace: w.core.opts.StatementGrace})
+			return count(&recount{
+				Reader: r, tenantDiff: diff, account: a, now: w.now(), grace: w.core.opts.StatementGrace, unknown: make(map[int64]bool),
+			})
 		})
 		if err != nil {
 			return err
@@ -198,6 +217,11 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 			if settled, err = w.mend(ctx, &was, diff.found); err != nil {
 				return err
 			}
+		}
+		if slices.ContainsFunc(diff.found, func(d Difference) bool { return d.Mended && d.mend.lowers }) {
+			// A larger amount may have come between the snapshot and the lowering, which then took it away. From the lowering on
+			// every event raises what is there, so that one more comparison finds whatever that was, and raises it.
+			settled = false
 		}
 		if settled || try == mendTries {
 			w.out.Differences = append(w.out.Differences, diff.found...)
@@ -271,6 +295,8 @@ func (c *mendTenant) wants(b *Batch) {
 			b.KeyUses.Want(d.mend.use)
 		case tableMeters:
 			b.Meters.Want(d.mend.meter)
+		case tableValues:
+			b.Values.Want(d.mend.value)
 		case tableSubjects:
 			b.Subjects.Want(d.mend.whose)
 		case tableDirectory:
@@ -335,14 +361,16 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		if stored := l.KeyUses.Get(d.mend.use); stored != nil {
 			use = *stored
 		}
+		use.Tokens = use.Tokens.in(a.Month)
 		*useCounters[d.Field](&use) += d.mend.by.Total
 		l.KeyUses.Put(d.mend.use, &use)
 	case tableSubjects:
 		s := l.Subjects.Get(d.mend.whose)
-		if s == nil {
-			return false
+		if s == nil || !s.CreatedAt.Equal(d.mend.at) {
+			return false // what was compared is gone: another row counts from later on
 		}
 		next := *s
+		next.Runs, next.Tokens = s.Runs.in(a.Day), s.Tokens.in(a.Month)
 		*subjectCounters[d.Field](&next) += d.mend.by.Total
 		l.Subjects.Put(d.mend.whose, &next)
 	case tableMeters:
@@ -354,15 +382,21 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		next.Use.Day, next.Use.Month = m.Use.Day.in(a.Day), m.Use.Month.in(a.Month)
 		*meterCounters[d.Field](&next.Use) += d.mend.by.Total
 		l.Meters.Put(d.mend.meter, &next)
-	case tableRollups:
-		if l.Rollups == nil {
-			l.Rollups = make(map[RollupKey]RollupSum)
+	case tableValues:
+		next := KeptValue{ValueRef: d.mend.value}
+		if stored := l.Values.Get(d.mend.value); stored != nil {
+			next = *stored
 		}
-		sum := l.Rollups[d.mend.rollup]
-		sum.Total += d.mend.by.Total
-		sum.Events += d.mend.by.Events
-		l.Rollups[d.mend.rollup] = sum
+		next.Known += d.mend.by.Total
+		l.Values.Put(d.mend.value, &next)
+	case tablePeriods:
+		l.Periods = append(l.Periods, d.mend.period)
+	case tableRollups:
+		l.addTo(d.mend.rollup, d.mend.by)
 	case tablePeaks:
+		if d.mend.lowers { // what came since the snapshot is looked for once more: see compare
+			l.Sunk = append(l.Sunk, d.mend.rollup)
+		}
 		l.raiseTo(d.mend.rollup, d.mend.by.Total)
 	case tableDirectory:
 		return l.mendEntry(d)

@@ -31,6 +31,8 @@ type recount struct {
 	grace   time.Duration // of statements
 
 	usageUntil, runsUntil time.Time // before when events, and ended runs, may be missing
+
+	unknown map[int64]bool // the starts of periods that have events and are not written down, in microseconds
 }
 
 // kept finds out what was pruned.
@@ -94,29 +96,30 @@ func (c *recount) held(ctx context.Context) error {
 // that have none.
 func (c *recount) families(ctx context.Context, held map[KeyID]HeldSum) error {
 	var tokens, ahead map[KeyID]int64
+	month, told := c.account.Month, false
 	for after := (KeyID{}); ; {
 		uses, err := c.ListKeyUses(ctx, c.tenant, after, countedUses)
 		if err != nil {
 			return err
 		}
 		for _, use := range uses {
-			current := use.Tokens.Start.Equal(c.account.Month.Start) && !c.account.Month.Start.Before(c.usageUntil)
-			if current && tokens == nil {
-				month := c.account.Month
-				if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
-					return err
-				}
-				if ahead, err = c.familyTokens(ctx, month.End, c.account.LastNow.Add(UsageAhead+time.Microsecond)); err != nil {
-					return err
+			if tokens == nil && !told {
+				if told = c.missing("events", month.Start, c.usageUntil, tableKeyUses, "tokens_used"); !told {
+					if tokens, err = c.familyTokens(ctx, month.Start, month.End); err != nil {
+						return err
+					}
+					if ahead, err = c.familyTokens(ctx, month.End, c.account.LastNow.Add(UsageAhead+time.Microsecond)); err != nil {
+						return err
+					}
 				}
 			}
 			h := held[use.Family]
 			delete(held, use.Family)
 			c.use(use.Family, "concurrent_runs", use.ConcurrentRuns, h.Runs)
 			c.use(use.Family, "tokens_reserved", use.TokensReserved, h.Reserved)
-			if current {
-				c.use(use.Family, "tokens_used", use.Tokens.Used, tokens[use.Family])
-				c.use(use.Family, "tokens_ahead", use.Tokens.Ahead, ahead[use.Family])
+			if tokens != nil {
+				c.use(use.Family, "tokens_used", use.Tokens.usedIn(month), min(tokens[use.Family], mostCounted))
+				c.use(use.Family, "tokens_ahead", use.Tokens.aheadOf(month), min(ahead[use.Family], mostCounted))
 			}
 		}
 		if len(uses) < countedUses {
@@ -251,45 +254,6 @@ func (c *recount) month(ctx context.Context) error {
 	c.number("tokens_used", c.account.TokensUsed, min(used, mostCounted))
 	c.number("tokens_ahead", c.account.TokensAhead, min(ahead, mostCounted))
 	return err
-}
-
-// subjects compares what the open runs of subjects hold, and how many rows there are. What they have used in the day and
-// month counts from when their rows were made, and is not compared.
-func (c *recount) subjects(ctx context.Context) error {
-	var rows, uncounted int64
-	b := &Batch{}
-	ask(&b.OpenSubjects, c.tenant)
-	if err := c.Load(ctx, b); err != nil {
-		return err
-	}
-	open := *b.OpenSubjects[c.tenant]
-	for _, held := range open {
-		uncounted += held.Runs
-	}
-	for after := ""; ; {
-		list, err := c.ListSubjects(ctx, c.tenant, after, countedUses)
-		if err != nil {
-			return err
-		}
-		for _, s := range list {
-			after = s.Subject
-			held := open[s.Subject]
-			uncounted -= held.Runs
-			for field, computed := range map[string]int64{"concurrent_runs": held.Runs, "tokens_reserved": held.Reserved} {
-				if stored := *subjectCounters[field](s); stored != computed {
-					c.add(tableSubjects, s.Subject, field, strconv.FormatInt(stored, 10), strconv.FormatInt(computed, 10),
-						mending{by: RollupSum{Total: computed - stored}, whose: SubjectRef{c.tenant, s.Subject}})
-				}
-			}
-		}
-		rows += int64(len(list))
-		if len(list) < countedUses {
-			break
-		}
-	}
-	c.number("subjects", c.account.Subjects, rows)
-	c.number("uncounted_runs", c.account.UncountedRuns, uncounted)
-	return nil
 }
 
 // meters compares the counters of the meters that have quotas.
@@ -456,4 +420,21 @@ func (c *recount) compareRollups(f RollupFilter, stored, computed []Rollup) {
 				mending{by: RollupSum{Events: d.Events}, rollup: k})
 		}
 	}
+}
+
+// values compares how many values are told apart in one month of a kept dimension, the first behind one, with the row that
+// counts them. It returns which it was; the zero one where there is no more. The values themselves are not pruned, and so are
+// not made anew from events.
+func (c *recount) values(ctx context.Context, after ValueRef) (ValueRef, error) {
+	ref, err := c.NextKept(ctx, c.tenant, after)
+	if err != nil || ref == (ValueRef{}) {
+		return ref, err
+	}
+	known, values, err := c.CountKept(ctx, ref)
+	if known != values {
+		key := ref.Meter + " " + ref.Dimension + " " + ref.Month.Format("2006-01")
+		c.add(tableValues, key, "known", strconv.FormatInt(known, 10), strconv.FormatInt(values, 10),
+			mending{by: RollupSum{Total: values - known}, value: ref})
+	}
+	return ref, err
 }

@@ -59,6 +59,9 @@ func (c *recount) statements(ctx context.Context, from time.Time) (time.Time, er
 	if err != nil {
 		return time.Time{}, err
 	}
+	if periods, err = c.unknownPeriods(ctx, periods); err != nil {
+		return time.Time{}, err
+	}
 	last := periods[len(periods)-1]
 	next, _ := quota.Advance(quota.Period{Start: last.Start, End: last.End}, last.End, quota.Month, c.account.zone(), c.account.AnchorDay)
 	periods = append(periods, PastPeriod{TenantID: c.tenant, Start: next.Start, End: next.End}.complete("", c.grace)) // what is ahead
@@ -70,6 +73,36 @@ func (c *recount) statements(ctx context.Context, from time.Time) (time.Time, er
 		return time.Time{}, err
 	}
 	return periods[at+1].Start, nil
+}
+
+// unknownPeriods adds those periods that nobody has written down and of which there are events: from before the tenant
+// kept its periods, or where a row of them was lost. They are as the tenant's zone and anchor make them now, like those of
+// events from before the tenant: see pastPeriod.
+func (c *recount) unknownPeriods(ctx context.Context, known []PastPeriod) (all []PastPeriod, err error) {
+	floor := c.usageUntil // what is behind it was pruned
+	for _, p := range known {
+		for floor.Before(p.Start) {
+			first, err := c.NextEvent(ctx, c.tenant, floor)
+			if err != nil {
+				return nil, err
+			}
+			if first.IsZero() || !first.Before(p.Start) {
+				break
+			}
+			month := quota.MonthOf(first, c.account.zone(), c.account.AnchorDay)
+			if n := len(all); n > 0 && month.Start.Before(all[n-1].End) {
+				month.Start = all[n-1].End
+			}
+			month.End = earliest(month.End, p.Start)
+			unknown := PastPeriod{TenantID: c.tenant, Start: month.Start, End: month.End, Timezone: c.account.Timezone}.complete("", c.grace)
+			all, floor = append(all, unknown), month.End
+			c.unknown[month.Start.UnixMicro()] = true
+		}
+		if all = append(all, p); p.End.After(floor) {
+			floor = p.End
+		}
+	}
+	return all, nil
 }
 
 // statement compares the lines of one of some periods. An event is in its own period's statement until that is final, and
@@ -89,6 +122,9 @@ func (c *recount) statement(ctx context.Context, periods []PastPeriod, at int) e
 	stored, peaks = slices.DeleteFunc(stored, others), slices.DeleteFunc(peaks, others)
 	if c.missing("events", own.Start, c.usageUntil, tableRollups, "statement of "+timeText(own.Start)) {
 		return nil
+	}
+	if c.unknown[own.Start.UnixMicro()] {
+		c.add(tablePeriods, timeText(own.Start), "end_at", "", timeText(own.End), mending{period: &own})
 	}
 	computed, err := c.lines(ctx, periods[at:], value)
 	if err != nil {
@@ -255,8 +291,8 @@ func (c *recount) keptDimensions(ctx context.Context, from time.Time) (all map[s
 	}
 }
 
-// peaks compares largest amounts, of those meters that aggregate by them. One that is too large can't be mended: it may
-// have grown since, and to lower it could lose that.
+// peaks compares largest amounts, of those meters that aggregate by them. It is asked only about buckets and statements all
+// of whose events are kept.
 func (c *recount) peaks(ctx context.Context, stored, computed []Rollup) error {
 	meters, err := metersOf(ctx, c, c.tenant)
 	if err != nil {
@@ -278,10 +314,7 @@ func (c *recount) peaks(ctx context.Context, stored, computed []Rollup) error {
 	}) {
 		p := pairs[k]
 		c.add(tablePeaks, rollupText(k), "peak", strconv.FormatInt(p.stored, 10), strconv.FormatInt(p.computed, 10),
-			mending{by: RollupSum{Total: p.computed}, rollup: k})
-		if p.computed < p.stored {
-			c.found[len(c.found)-1].Note = "a largest amount that is too large can't be lowered while events come in"
-		}
+			mending{by: RollupSum{Total: p.computed}, rollup: k, lowers: p.computed < p.stored})
 	}
 	return nil
 }

@@ -20,13 +20,21 @@ type Recounter interface {
 	// SumKeyTokens adds up the events of MeterTokensUsed in [from, to) that carry a key and were recorded at since or
 	// later.
 	SumKeyTokens(ctx context.Context, tenant TenantID, from, to, since time.Time) ([]KeySum, error)
+	// ListSubjectRuns lists the runs of subjects, ended ones included, that were made in [from, to): one use of 1 each.
+	ListSubjectRuns(ctx context.Context, tenant TenantID, from, to time.Time) ([]SubjectUse, error)
+	// ListSubjectTokens lists what the runs of subjects used: the events of MeterTokensUsed in [from, to) that were written
+	// when a run ended, whose run has a subject or is not there any more.
+	//
+	// An event that a caller recorded of a run is told from those by its id, by its time, or, where it has neither of its
+	// own, by not being of the instant at which the run ended; of late runs, which end twice, by its amount.
+	ListSubjectTokens(ctx context.Context, tenant TenantID, from, to time.Time) ([]SubjectUse, error)
 	// ListKeyUses lists the counters of key families behind a family, by family.
 	ListKeyUses(ctx context.Context, tenant TenantID, after KeyID, limit int) ([]*KeyUse, error)
 
 	// NextEvent returns when the first event at from or later happened; zero where there is none.
 	NextEvent(ctx context.Context, tenant TenantID, from time.Time) (time.Time, error)
-	// NextBucket returns the first bucket at or behind from that one dimension of the rollups, or any event, falls into;
-	// zero where there is none.
+	// NextBucket returns the first bucket at or behind from that one dimension of the rollups or of the largest amounts, or any
+	// event, falls into; zero where there is none.
 	NextBucket(ctx context.Context, tenant TenantID, dimension string, from time.Time) (time.Time, error)
 	// ListRollups lists the rollups of one dimension whose buckets begin in [from, to), by bucket.
 	ListRollups(ctx context.Context, f RollupFilter) ([]Rollup, error)
@@ -39,6 +47,11 @@ type Recounter interface {
 	// NextDimension returns the first dimension of a tenant's rollups behind one, in the order of bytes; "" where there is
 	// none.
 	NextDimension(ctx context.Context, tenant TenantID, after string) (string, error)
+	// NextKept returns the first dimension's month behind one of which values are told apart, in the order of meters, dimensions
+	// and months; with the value "". The zero one is behind the last, and stands in front of the first.
+	NextKept(ctx context.Context, tenant TenantID, after ValueRef) (ValueRef, error)
+	// CountKept counts the values that are told apart in a dimension's month, and returns what the row says that counts them.
+	CountKept(ctx context.Context, of ValueRef) (known, values int64, err error)
 	// SumRecorded adds up the events whose time is in [from, to) and which were recorded in [since, until), a meter each,
 	// with their largest amount and when the last of them was recorded.
 	SumRecorded(ctx context.Context, f RecordedFilter) ([]MeterRecord, error)
@@ -65,6 +78,13 @@ type Gauges struct {
 	Owners  int64
 	APIKeys int64     // marked active, and not in overlap
 	Expiry  time.Time // the earliest of the keys that are marked active; zero for none
+}
+
+// SubjectUse is something that a run of a subject used.
+type SubjectUse struct {
+	Subject string // "" where the run is not there any more
+	At      time.Time
+	Amount  int64
 }
 
 // KeySum is a sum of one API key.

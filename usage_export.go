@@ -20,16 +20,23 @@ type ExportUsageParams struct {
 	Start, End time.Time // [Start, End) of the events' times; zero times stand for the current billing month so far
 	Statement  string    // the events that stand on the statement of this period, adjustments included; "" for a range
 	Meter      string    // only this meter; "" for all
+
+	// AfterTime and AfterID are those of an event: the export goes on behind it. They go with the Start and the End, or the
+	// Statement, of the export in which it came. Zero is from the beginning.
+	AfterTime time.Time
+	AfterID   UsageID
 }
 
 // UsageExport is an export that is ready to be read. What is recorded while it is read may or may not be in it; of a final
 // statement nothing can be.
 type UsageExport struct {
-	TenantID TenantID
-	Expected int64 // how many events there were when it began, to the quarter of an hour where a range cuts one
+	TenantID   TenantID
+	Expected   int64     // how many events there were when it began, to the quarter of an hour where a range cuts one; also those before After
+	Start, End time.Time // the range; zero for a statement
 
 	engine *Engine
 	meter  string
+	after  UsageFilter    // From and After: where to go on
 	on     time.Time      // the start of the period of the statement; zero for a range
 	ranges []quota.Period // of the events' times, oldest first
 }
@@ -51,7 +58,7 @@ func (e *Engine) ExportUsage(ctx context.Context, p ExportUsageParams) (*UsageEx
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	out := &UsageExport{TenantID: p.TenantID, engine: e, meter: p.Meter}
+	out := &UsageExport{TenantID: p.TenantID, engine: e, meter: p.Meter, after: UsageFilter{From: stamp(p.AfterTime), After: p.AfterID}}
 	err := e.viewTenant(ctx, p.TenantID, func(r Reader, stored *Account) error {
 		now := stored.clock(e.now())
 		var err error
@@ -90,6 +97,16 @@ func (p *ExportUsageParams) check() error {
 	if p.Statement != "" && (!p.Start.IsZero() || !p.End.IsZero()) {
 		bad.add("statement", "must stand alone, without start and end")
 	}
+	switch {
+	case p.AfterTime.IsZero() && p.AfterID.IsZero():
+	case p.AfterTime.IsZero() || p.AfterID.IsZero():
+		bad.add("after", "must be the time and the id of an event")
+	case p.Statement != "":
+	case p.Start.IsZero() || p.End.IsZero(): // by now they may stand for another range
+		bad.add("after", "must go with the start and the end, or the statement, of the export in which the event came")
+	case p.AfterTime.Before(p.Start) || !p.AfterTime.Before(p.End):
+		bad.add("after", "must be an event of the range")
+	}
 	return bad.err()
 }
 
@@ -98,6 +115,7 @@ func (x *UsageExport) ofRange(ctx context.Context, r Reader, stored *Account, p 
 	live := *stored
 	live.roll(now)
 	from, to := rangeOrMonth(&live, p.Start, p.End, now)
+	x.Start, x.End = from, to
 	if !from.Before(to) {
 		return nil
 	}
@@ -160,7 +178,10 @@ func (x *UsageExport) Events(ctx context.Context) iter.Seq2[*ExportedUsage, erro
 	return func(yield func(*ExportedUsage, error) bool) {
 		for _, within := range x.ranges {
 			f := UsageFilter{TenantID: x.TenantID, From: within.Start, To: within.End, Limit: exportPage}
-			for more := true; more; {
+			if !x.after.From.Before(within.Start) {
+				f.From, f.After = x.after.From, x.after.After
+			}
+			for more := f.From.Before(f.To); more; {
 				rows, err := x.page(ctx, &f)
 				if err != nil {
 					yield(nil, err)

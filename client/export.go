@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/internal/csvrow"
 )
 
 // ExportUsageParams asks for single usage events: those of [Start, End), or those of a statement.
@@ -22,9 +24,9 @@ type ExportUsageParams struct {
 	Meter      string    // "" for all
 }
 
-func (p ExportUsageParams) query(format string) url.Values {
+func (p ExportUsageParams) query() url.Values {
 	return url.Values(query{}.set("start", instant(p.Start)).set("end", instant(p.End)).set("statement", p.Statement).set("meter", p.Meter).
-		set("format", format))
+		set("format", FormatLines))
 }
 
 // The forms of an export.
@@ -36,68 +38,246 @@ const (
 // errCutOff is the error of an export of which not all has come.
 var errCutOff = &Error{Code: rentroll.CodeUnavailable, Message: "the export was cut off: not all events have come"}
 
-// Export is an export on its way. Close it.
+// Export is an export on its way. Close it. It is for one goroutine.
+//
+// Whatever its form is to be, what comes from the server are JSON Lines: by the last of them it is known that all have come, also
+// behind proxies that pass no trailers on.
 type Export struct {
 	Expected int64 // about how many events will come
 
-	answer  *http.Response
-	idle    *time.Timer
-	timeout time.Duration
-	stop    context.CancelFunc
+	client *Client
+	ctx    context.Context //nolint:containedctx // an export is a call that goes on
+	path   []string
+	query  url.Values
+	csv    bool
+
+	answer *http.Response
+	lines  *bufio.Reader
+	idle   *time.Timer // ends a connection over which nothing comes
+	stop   context.CancelFunc
+
+	last   []byte // the line of the last event that has come
+	events int64  // that have come, over all connections
+	here   int64  // of them over this connection
+	tries  int    // since an event has come
+	ready  []byte // to be read
+	end    error  // once nothing more comes
 }
 
 // OpenUsageExport begins an export of usage events, in FormatCSV or FormatLines. It may take as long as it will, but no longer
-// than Options.Timeout without a byte. Nothing of it is sent again: who is cut off begins anew.
+// than Options.Timeout without a byte. Where the connection breaks off, it goes on behind the last event that has come, as often
+// as Options.Retries says without one more.
 func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsageParams, format string) (*Export, error) {
-	target, err := c.target(&request{path: []string{"v1", "tenants", tenant, "usage", "events"}, query: p.query(format)})
-	if err != nil {
-		return nil, err
+	if format != FormatCSV && format != FormatLines {
+		return nil, &Error{
+			Code: rentroll.CodeValidationFailed, Message: "the form of an export is csv or jsonl",
+			Fields: []rentroll.FieldError{{Field: "format", Message: "must be jsonl or csv"}},
+		}
 	}
-	ctx, stop := context.WithCancel(ctx)
+	e := &Export{
+		client: c, ctx: ctx, path: []string{"v1", "tenants", tenant, "usage", "events"}, query: p.query(), csv: format == FormatCSV,
+		stop: func() {},
+	}
+	if err := e.connect(); err != nil {
+		if err := e.again(err); err != nil {
+			return nil, err
+		}
+	}
+	expected, start, end := e.header("Expected-Events"), e.header("Start"), e.header("End")
+	e.Expected, _ = strconv.ParseInt(expected, 10, 64) // 0 where there is none
+	if start != "" && end != "" {                      // what the server made of them, to ask for the same again
+		e.query.Set("start", start)
+		e.query.Set("end", end)
+	}
+	if e.csv {
+		e.ready = csvrow.AppendRow(nil, csvrow.EventColumns...)
+	}
+	return e, nil
+}
+
+func (e *Export) header(name string) string { return e.answer.Header.Get("Rentroll-" + name) }
+
+// connect asks for what has not come yet.
+func (e *Export) connect() error {
+	target, err := e.client.target(&request{path: e.path, query: e.query})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(e.ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		stop()
-		return nil, &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
+		return &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
 	}
-	c.header(req.Header, &request{method: http.MethodGet}, nil)
-	req.Header.Set("Accept", "text/csv, application/x-ndjson, application/problem+json")
-	out := &Export{stop: stop, timeout: c.opts.Timeout, idle: time.AfterFunc(c.opts.Timeout, stop)}
-	if out.answer, err = c.opts.HTTPClient.Do(req); err != nil { //nolint:bodyclose // Export.Close does it
-		out.idle.Stop()
+	e.client.header(req.Header, &request{method: http.MethodGet}, nil)
+	req.Header.Set("Accept", "application/x-ndjson, application/problem+json")
+	idle := time.AfterFunc(e.client.opts.Timeout, stop)
+	answer, err := e.client.opts.HTTPClient.Do(req)
+	idle.Stop()
+	if err != nil {
 		stop()
+		return lost(err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer stop()
+		defer answer.Body.Close()
+		idle.Reset(e.client.opts.Timeout)
+		defer idle.Stop()
+		body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+		if err != nil {
+			return lost(err)
+		}
+		return refused(answer, body)
+	}
+	e.answer, e.stop, e.idle, e.here = answer, stop, idle, 0
+	e.lines = bufio.NewReaderSize(answer.Body, 64<<10)
+	return nil
+}
+
+// again connects again after a failure, behind the last event that has come. It returns the failure where that is not to be.
+func (e *Export) again(failure error) error {
+	e.disconnect()
+	if e.last != nil {
+		place, err := placeOf(e.last)
+		bounded := e.query.Has("statement") || e.query.Has("start") && e.query.Has("end")
+		if err != nil || !bounded { // a server that does not say what it exports, so that more of the same can't be asked for
+			return failure
+		}
+		e.query.Set("after", place.Time.UTC().Format(time.RFC3339Nano)+","+place.ID.String())
+	}
+	for {
+		wait, again := e.client.again(e.ctx, &request{method: http.MethodGet}, failure, e.tries)
+		if !again || !sleep(e.ctx, wait) {
+			return failure
+		}
+		e.tries++
+		err := e.connect()
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, rentroll.CodeValidationFailed) {
+			return failure // a server that knows nothing of going on
+		}
+		failure = err
+	}
+}
+
+// place is where an event stands in an export.
+type place struct {
+	Time time.Time        `json:"time"`
+	ID   rentroll.UsageID `json:"id"`
+}
+
+func placeOf(line []byte) (p place, err error) {
+	err = json.Unmarshal(line, &p)
+	return p, err
+}
+
+// behind reports whether an event comes after another one.
+func (p place) behind(other place) bool {
+	return p.Time.After(other.Time) || p.Time.Equal(other.Time) && p.ID.String() > other.ID.String()
+}
+
+// next returns the line of the next event, until the next call; io.EOF says that all have come.
+func (e *Export) next() ([]byte, error) {
+	for {
+		line, err := e.line()
+		switch {
+		case err == nil:
+			e.last = append(e.last[:0], line...)
+			e.events, e.here, e.tries = e.events+1, e.here+1, 0
+			return e.last, nil
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
+		}
+		if err := e.again(err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// line reads a line of this connection. io.EOF says that it was the last, which tells how many there were.
+func (e *Export) line() ([]byte, error) {
+	e.idle.Reset(e.client.opts.Timeout)
+	line, err := e.lines.ReadBytes('\n')
+	e.idle.Stop() // whoever reads may take long
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errCutOff
+	case err != nil:
 		return nil, lost(err)
 	}
-	if out.answer.StatusCode != http.StatusOK {
-		defer out.Close()
-		body, err := io.ReadAll(io.LimitReader(out.answer.Body, maxAnswer))
-		if err != nil {
-			return nil, lost(err)
+	if bytes.HasPrefix(line, []byte(`{"events":`)) {
+		var last struct {
+			Events int64 `json:"events"`
 		}
-		return nil, refused(out.answer, body)
+		if json.Unmarshal(line, &last) != nil || last.Events != e.here {
+			return nil, errCutOff
+		}
+		return nil, io.EOF
 	}
-	out.Expected, _ = strconv.ParseInt(out.answer.Header.Get("Rentroll-Expected-Events"), 10, 64) // 0 where there is none
-	return out, nil
+	if e.here == 0 && e.last != nil { // gone on
+		before, err := placeOf(e.last)
+		if now, wrong := placeOf(line); err != nil || wrong != nil || !now.behind(before) {
+			return nil, &Error{Code: rentroll.CodeInternal, Status: http.StatusOK, Message: "the export does not go on where it broke off"}
+		}
+	}
+	return line, nil
 }
 
 // Read reads the export. io.EOF says that all of it has come.
 func (e *Export) Read(p []byte) (int, error) {
-	e.idle.Reset(e.timeout)
-	n, err := e.answer.Body.Read(p)
-	if errors.Is(err, io.EOF) && e.answer.Trailer.Get("Rentroll-Events") == "" {
-		return n, errCutOff
+	if len(e.ready) == 0 && e.end == nil {
+		e.fill()
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return n, lost(err)
+	if len(e.ready) == 0 {
+		return 0, e.end
 	}
-	return n, err
+	n := copy(p, e.ready)
+	e.ready = e.ready[n:]
+	return n, nil
 }
+
+// fill makes ready what has come, and waits for one event at most.
+func (e *Export) fill() {
+	const enough = 64 << 10
+	e.ready = e.ready[:0]
+	for len(e.ready) == 0 || e.lines.Buffered() > 0 && len(e.ready) < enough {
+		line, err := e.next()
+		switch {
+		case err == nil && e.csv:
+			var row rentroll.ExportedUsage
+			if e.end = json.Unmarshal(line, &row); e.end != nil {
+				return
+			}
+			e.ready = csvrow.AppendEvent(e.ready, &row)
+		case err == nil:
+			e.ready = append(e.ready, line...)
+		case errors.Is(err, io.EOF) && !e.csv:
+			e.ready = append(e.ready, `{"events":`+strconv.FormatInt(e.events, 10)+"}\n"...)
+			fallthrough
+		default:
+			e.end = err
+			return
+		}
+	}
+}
+
+// Events is how many events have come so far.
+func (e *Export) Events() int64 { return e.events }
 
 // Close ends the export, read or not.
 func (e *Export) Close() error {
-	e.idle.Stop()
-	err := e.answer.Body.Close()
+	e.disconnect()
+	return nil
+}
+
+func (e *Export) disconnect() {
+	if e.answer != nil {
+		e.idle.Stop()
+		_ = e.answer.Body.Close() // which has nothing to say that Read has not said
+	}
 	e.stop()
-	return err
 }
 
 // ExportUsage reads single usage events, in the order of their times. The last pair has an error where not all of them have
@@ -110,25 +290,20 @@ func (c *Client) ExportUsage(ctx context.Context, tenant string, p ExportUsagePa
 			return
 		}
 		defer export.Close()
-		lines := bufio.NewReader(export)
 		for {
-			line, err := lines.ReadBytes('\n')
+			line, err := export.next()
 			if errors.Is(err, io.EOF) {
 				return
 			}
-			var row struct {
-				rentroll.ExportedUsage
-
-				Events *int64 `json:"events"` // of the last line
-			}
+			row := &rentroll.ExportedUsage{}
 			if err == nil {
-				err = json.Unmarshal(line, &row)
+				err = json.Unmarshal(line, row)
 			}
-			switch {
-			case err != nil:
+			if err != nil {
 				yield(nil, err)
 				return
-			case row.Events == nil && !yield(&row.ExportedUsage, nil):
+			}
+			if !yield(row, nil) {
 				return
 			}
 		}

@@ -22,13 +22,16 @@ const (
 	linesType      = "application/x-ndjson"
 	csvType        = "text/csv"
 	expectedHeader = "Rentroll-Expected-Events"
+	startHeader    = "Rentroll-Start"
+	endHeader      = "Rentroll-End"
 	eventsHeader   = "Rentroll-Events"
 )
 
 const aboutExportUsage = "The single events of a range of time or, with `statement`, those that stand on the statement of a period, adjustments included: what the statement's lines are the sums of. In the order of their times. `format=csv`, or `Accept: text/csv`, gives CSV (RFC 4180) with a header row, else it is JSON Lines.\n\n" +
 	"The answer is a stream of any length. `" + expectedHeader + "` says about how many events will come. That all of them have come is told at the end: by the trailer `" + eventsHeader + "`, and in JSON Lines by the last line, `{\"events\":…}`; a stream that breaks off also ends without the last chunk, which HTTP clients report. " +
-	"Events that are recorded meanwhile may be in it or not; of a final statement there can be none. A range or a statement whose single events were deleted already is refused.\n\n" +
-	"In CSV a text that begins with one of `= + - @ '`, a tab or a line break has an apostrophe put in front, so that no spreadsheet takes it for a formula: readers take away one leading apostrophe."
+	"Proxies often drop trailers, and HTTP/1.0 has no last chunk: CSV is refused there. " +
+	"Events that are recorded meanwhile may be in it or not; of a final statement there can be none. What was cut off goes on with `after`, behind the last event that has come whole: `time` and `id` of it, with a comma between them, beside the `statement`, or the `start` and `end` that the headers `" + startHeader + "` and `" + endHeader + "` told. A range or a statement whose single events were deleted already is refused.\n\n" +
+	"In CSV a text that begins with one of `= + - @` (of full width, too), `'`, a tab or a line break has an apostrophe put in front, so that no spreadsheet takes it for a formula: readers take away one leading apostrophe."
 
 type exportUsageParams struct {
 	Tenant    string `path:"tenant"`
@@ -36,6 +39,7 @@ type exportUsageParams struct {
 	End       string `query:"end"`
 	Statement string `query:"statement"`
 	Meter     string `query:"meter"`
+	After     string `query:"after"`
 	Format    string `query:"format"`
 }
 
@@ -43,10 +47,15 @@ func (p exportUsageParams) tenantRef() string { return p.Tenant }
 
 func (s *server) exportUsage(c *call, p *exportUsageParams, _ *none) (nothing, error) {
 	var bad fieldErrors
-	csv := bad.format(exchangeOf(c).request, p.Format)
+	req := exchangeOf(c).request
+	csv := bad.format(req, p.Format)
+	if csv && !req.ProtoAtLeast(1, 1) {
+		return nothing{}, malformed("CSV needs HTTP/1.1, by which a caller can tell that it is whole: have the proxy use it (in nginx, proxy_http_version 1.1), or take JSON Lines")
+	}
 	params := rentroll.ExportUsageParams{
 		TenantID: c.tenant, Start: bad.bound("start", p.Start), End: bad.bound("end", p.End), Statement: p.Statement, Meter: p.Meter,
 	}
+	params.AfterTime, params.AfterID = bad.place("after", p.After)
 	if err := invalid(bad...); err != nil {
 		return nothing{}, err
 	}
@@ -101,6 +110,19 @@ func (f *fieldErrors) bound(name, text string) time.Time {
 	return t
 }
 
+// place reads where an event stands in an export; "" is none.
+func (f *fieldErrors) place(name, text string) (at time.Time, id rentroll.UsageID) {
+	if text == "" {
+		return at, id
+	}
+	before, behind, _ := strings.Cut(text, ",")
+	if err := id.UnmarshalText([]byte(behind)); err != nil || id.IsZero() {
+		f.add(name, "must be the time and the id of an event, with a comma between them")
+		return at, id
+	}
+	return f.bound(name, before), id
+}
+
 // eventStream writes an export. A caller who does not read gets as long for every piece as for a whole request elsewhere.
 type eventStream struct {
 	server *server
@@ -137,7 +159,12 @@ func (s *eventStream) begin() {
 // send writes all events. An error comes back only where nothing was sent yet; later on the stream is cut off, so that nobody
 // takes it for whole. ctx has no end but that of the connection.
 func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentroll.UsageExport) error {
-	s.w.Header().Set(expectedHeader, strconv.FormatInt(export.Expected, 10))
+	h := s.w.Header()
+	h.Set(expectedHeader, strconv.FormatInt(export.Expected, 10))
+	if !export.End.IsZero() {
+		h.Set(startHeader, export.Start.Format(time.RFC3339Nano))
+		h.Set(endHeader, export.End.Format(time.RFC3339Nano))
+	}
 	if r.Method == http.MethodHead {
 		s.begin()
 		return nil
@@ -152,10 +179,12 @@ func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentrol
 	}
 	switch {
 	case err == nil:
-		s.w.Header().Set(eventsHeader, strconv.FormatInt(events, 10))
+		h.Set(eventsHeader, strconv.FormatInt(events, 10))
 		return nil
 	case !s.begun:
-		s.w.Header().Del(expectedHeader)
+		for _, name := range []string{expectedHeader, startHeader, endHeader} {
+			h.Del(name)
+		}
 		return err
 	}
 	if !errors.Is(err, context.Canceled) {
@@ -207,6 +236,8 @@ func (s *server) exportRoute() {
 		csvType:   {Schema: csvSchema(csvrow.EventColumns)},
 	}
 	answer.Headers[expectedHeader] = header("How many events there were when the export began.")
+	answer.Headers[startHeader] = header("Where the range begins; not of a statement.")
+	answer.Headers[endHeader] = header("Where the range ends; not of a statement.")
 	answer.Headers[eventsHeader] = header("A trailer: how many events have come. Without it the export was cut off.")
 	for _, p := range op.Parameters {
 		switch p.Name {
@@ -214,6 +245,8 @@ func (s *server) exportRoute() {
 			p.Description = "The events of the statement of this period, instead of a range: the date on which it starts."
 		case "meter":
 			p.Description = "Only events of this meter."
+		case "after":
+			p.Description = "Only what comes behind an event: its `time` and `id`, with a comma between them."
 		}
 	}
 }

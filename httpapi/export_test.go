@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -125,6 +126,74 @@ func TestExportUsage(t *testing.T) {
 	w.tenantKey("GET", "/v1/tenants/me/usage/events?start=2026-11-01T00:00:00Z&statement=2026-11-01", nil).refused(rentroll.CodeValidationFailed, "statement")
 	w.tenantKey("GET", "/v1/tenants/me/usage/events?statement=2026-10-01", nil).refused(rentroll.CodeNotFound)
 	w.tenantKey("HEAD", "/v1/tenants/me/usage/events", nil).expect(200)
+}
+
+// TestExportGoesOn goes on behind events of an export, wherever it is, of a range and of a statement.
+func TestExportGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var events []map[string]any
+	for i := range 40 { // four of each time
+		events = append(events, map[string]any{"meter": "emails", "amount": i, "time": w.time.now().Add(-time.Duration(i/4) * time.Second)})
+	}
+	w.operator("POST", "/v1/tenants/acme/usage", map[string]any{"events": events}).expect(200)
+	whole := w.open("", "")
+	start, end := whole.Header.Get(startHeader), whole.Header.Get(endHeader)
+	for _, query := range []string{"?start=" + start + "&end=" + end, "?statement=2026-11-01"} {
+		body, err := io.ReadAll(w.open(query, "").Body)
+		lines := strings.SplitAfter(string(body), "\n")
+		if err != nil || len(lines) != 42 {
+			t.Fatalf("%s: %d lines, %v", query, len(lines), err)
+		}
+		for i, line := range lines[:40] {
+			var e struct{ ID, Time string }
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			rest, err := io.ReadAll(w.open(query+"&after="+e.Time+","+e.ID, "").Body)
+			want := strings.Join(lines[i+1:40], "") + fmt.Sprintf("{\"events\":%d}\n", 39-i)
+			if err != nil || string(rest) != want {
+				t.Errorf("%s: behind event %d comes %s, %v", query, i, rest, err)
+			}
+		}
+	}
+	const id = "use_01kaqt3x4heyr9b1c6x8m6zr0c"
+	for _, query := range []string{
+		"?after=x", "?after=" + id, "?after=2026-11-23T09:00:00Z", "?after=2026-11-23T09:00:00Z,", "?after=2026-11-23T09:00:00Z,usr" + id[3:],
+		"?after=2026-11-23T09:00:00Z," + id, "?after=2026-11-23T09:00:00Z," + id + "&start=" + start, "?after=2026-11-23T09:00:00Z," + id + "&end=" + end,
+		"?after=2026-10-31T23:59:59Z," + id + "&start=" + start + "&end=" + end, "?after=" + end + "," + id + "&start=" + start + "&end=" + end,
+		"?after=0001-01-01T00:00:00Z," + id + "&statement=2026-11-01", "?after=yesterday," + id + "&statement=2026-11-01",
+	} {
+		w.tenantKey("GET", "/v1/tenants/me/usage/events"+query, nil).refused(rentroll.CodeValidationFailed, "after")
+	}
+}
+
+// TestExportOverHTTP10: where a caller could not tell CSV that is cut off from CSV that is whole, it gets none.
+func TestExportOverHTTP10(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill(3)
+	ask := func(query string) string {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "GET /v1/tenants/acme/usage/events%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", query, w.key); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer)
+	}
+	if got := ask("?format=csv"); !strings.Contains(got, " 400 ") || !strings.Contains(got, "HTTP/1.1") {
+		t.Errorf("CSV is answered %s", got)
+	}
+	if got := ask(""); !strings.Contains(got, " 200 ") || !strings.HasSuffix(got, `{"events":3}`+"\n") {
+		t.Errorf("JSON Lines are answered %s", got)
+	}
 }
 
 // failingStore fails when events are listed for the second time.

@@ -36,7 +36,7 @@ func pooler(t *testing.T, mode string, settings ...string) string {
 			t.Fatal("tests need PgBouncer 1.18 or newer: install it (Debian: apt-get install pgbouncer; macOS: brew install pgbouncer)")
 		}
 	}
-	cluster := pgtest.New(t, "fsync=off") // hundreds of schemas are made, and none is to last
+	cluster := pgtest.New(t, "fsync=off") // many schemas are made, and none is to last
 	dir := filepath.Join(cluster.Dir(), "pooler")
 	config := fmt.Sprintf(`[databases]
 * = host=%s user=postgres
@@ -126,10 +126,10 @@ func openPooled(t *testing.T, url, schema string) rentroll.Store {
 func TestStorePooled(t *testing.T) {
 	t.Parallel()
 	url := pooler(t, "transaction")
-	var schemas atomic.Int64
+	var schemas pgtest.Pool
 	storetest.Run(t, func(t *testing.T) rentroll.Store {
 		t.Helper()
-		return openPooled(t, url, fmt.Sprintf("pooled_%d", schemas.Add(1)))
+		return openPooled(t, url, schemas.Schema(t, url))
 	})
 }
 

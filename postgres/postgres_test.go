@@ -11,7 +11,7 @@ import (
 
 func open(t *testing.T) rentroll.Store {
 	t.Helper()
-	url, schema := pgtest.Database(t)
+	url, schema := pgtest.Migrated(t)
 	store, err := postgres.Open(t.Context(), url, &postgres.Options{Schema: schema, Connections: 4})
 	if err != nil {
 		t.Fatal(err)

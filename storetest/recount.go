@@ -17,10 +17,13 @@ func recountTests() []test {
 		{"CountRuns", countRuns},
 		{"CountIncrements", countIncrements},
 		{"SumKeyTokens", sumKeyTokens},
+		{"ListSubjectRuns", listSubjectRuns},
+		{"ListSubjectTokens", listSubjectTokens},
 		{"ListKeyUses", listKeyUses},
 		{"NextEvent", nextEvent},
 		{"Rollups", compareBuckets},
 		{"SumKept", sumKept},
+		{"CountKept", countKept},
 		{"SumRecorded", sumRecorded},
 		{"SumCosts", sumCosts},
 		{"ListPeriods", listPeriods},
@@ -236,7 +239,14 @@ func compareBuckets(s *scene) {
 		page := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Rollup, error) { return r.ListRollups(ctx, f) })
 		same(s, "the rollups on a page", len(page), 2)
 	}
-	for from, want := range map[time.Time]time.Time{bucket(-9): bucket(0), bucket(3): bucket(3), bucket(3).Add(1e9): bucket(3), bucket(60): {}} {
+	s.put(func(b *rentroll.Batch) {
+		theirs := totalOf(tenant, "a", bucket(60))
+		theirs.Dimension = "worker"
+		b.Peaks = map[rentroll.RollupKey]int64{totalOf(tenant, "a", bucket(61)): 1, theirs: 1}
+	})
+	for from, want := range map[time.Time]time.Time{
+		bucket(-9): bucket(0), bucket(3): bucket(3), bucket(3).Add(1e9): bucket(3), bucket(60): bucket(61), bucket(62): {},
+	} {
 		got := recount(s, func(ctx context.Context, r rentroll.Reader) (time.Time, error) {
 			return r.NextBucket(ctx, tenant, "", from)
 		})
@@ -360,5 +370,117 @@ func listDirectory(s *scene) {
 			return r.ListDirectory(ctx, after, 2)
 		})
 		same(s, "a page of the directory", got, all[i:min(i+2, len(all))])
+	}
+}
+
+// byTime puts what subjects used in order.
+func byTime(uses []rentroll.SubjectUse) []rentroll.SubjectUse {
+	slices.SortFunc(uses, func(a, b rentroll.SubjectUse) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Amount, b.Amount)) })
+	return uses
+}
+
+func listSubjectRuns(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var first, last time.Time
+	var want []rentroll.SubjectUse
+	for i, subject := range []string{"ada", "", "bob", "ada", "ada"} {
+		run := runOf(s, tenant)
+		run.Subject, run.CreatedAt = rentroll.NullString(subject), rentrollTime(run.ID)
+		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
+		if i == 0 {
+			first = run.CreatedAt
+		}
+		if last = run.CreatedAt; subject != "" && i < 4 {
+			want = append(want, rentroll.SubjectUse{Subject: subject, At: run.CreatedAt, Amount: 1})
+		}
+	}
+	want = slices.DeleteFunc(want, func(u rentroll.SubjectUse) bool { return !u.At.Before(last) })
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.SubjectUse, error) {
+		return r.ListSubjectRuns(ctx, tenant, first, last)
+	})
+	same(s, "the runs of subjects", byTime(got), byTime(want))
+}
+
+// listSubjectTokens: the events of a run's end are told from others of the run, by when they are of, and of late runs by how
+// much they are. Those of runs that are gone are listed without a subject.
+func listSubjectTokens(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	run := func(subject string, end int, late bool, soFar, total int64) rentroll.RunID {
+		run := runOf(s, tenant)
+		run.Subject, run.Status, run.Late = rentroll.NullString(subject), rentroll.RunCompleted, late
+		run.CompletedAt, run.TokensSoFar, run.TotalTokens = new(after(end)), soFar, &total
+		s.put(func(b *rentroll.Batch) { b.Runs.Put(runRef(run), run) })
+		return run.ID
+	}
+	record := func(run rentroll.RunID, amount int64, at int, change func(e *rentroll.UsageEvent)) {
+		e := bareEvent(s, tenant, rentroll.MeterTokensUsed, amount, after(at))
+		e.RunID, e.RecordedAt = run, e.Time
+		if change != nil {
+			change(e)
+		}
+		s.put(func(b *rentroll.Batch) { b.Usage = append(b.Usage, e) })
+	}
+	ended, late, nobodys := run("ada", 10, false, 3, 8), run("bob", 30, true, 5, 12), run("", 10, false, 3, 8)
+	record(ended, 8, 10, nil)
+	record(ended, 100, 9, nil) // a caller's own
+	record(ended, 101, 10, func(e *rentroll.UsageEvent) { e.EventID = "theirs" })
+	record(ended, 102, 10, func(e *rentroll.UsageEvent) { e.RecordedAt = after(11) })
+	record(ended, 103, 10, func(e *rentroll.UsageEvent) { e.Meter = "pages" })
+	record(late, 5, 20, nil)
+	record(late, 7, 30, nil)
+	record(late, 104, 21, nil)
+	record(nobodys, 8, 10, nil)
+	record(newID[rentroll.RunID](s), 6, 15, nil)
+	record(rentroll.RunID{}, 105, 15, nil)
+	record(late, 5, 40, nil) // beyond the range
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.SubjectUse, error) {
+		return r.ListSubjectTokens(ctx, tenant, after(0), after(40))
+	})
+	same(s, "the tokens of subjects", byTime(got), []rentroll.SubjectUse{
+		{Subject: "ada", At: after(10), Amount: 8},
+		{At: after(15), Amount: 6},
+		{Subject: "bob", At: after(20), Amount: 5},
+		{Subject: "bob", At: after(30), Amount: 7},
+	})
+}
+
+// countKept: the months of kept dimensions are found one after the other, and their values counted.
+func countKept(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	march, april := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
+	ref := func(meter, dimension string, month time.Time) rentroll.ValueRef {
+		return rentroll.ValueRef{TenantID: tenant, Meter: meter, Dimension: dimension, Month: month}
+	}
+	all := []rentroll.ValueRef{
+		ref("a", "model", march), ref("a", "model", april), ref("a", "tier", march), ref("b", "model", march),
+	}
+	s.put(func(b *rentroll.Batch) {
+		for i, group := range all {
+			if i != 2 {
+				b.Values.Put(group, &rentroll.KeptValue{ValueRef: group, Known: int64(10 * i)})
+			}
+			for n := range i + 1 {
+				group.Value = string(rune('p' + n))
+				b.Values.Put(group, &rentroll.KeptValue{ValueRef: group})
+			}
+		}
+	})
+	var after rentroll.ValueRef
+	for i, want := range append(all, rentroll.ValueRef{}) {
+		next := recount(s, func(ctx context.Context, r rentroll.Reader) (rentroll.ValueRef, error) {
+			return r.NextKept(ctx, tenant, after)
+		})
+		same(s, "the next month", next, want)
+		if after = next; i == len(all) {
+			break
+		}
+		type counts struct{ known, values int64 }
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) (c counts, err error) {
+			c.known, c.values, err = r.CountKept(ctx, want)
+			return c, err
+		})
+		if known := int64(10 * i); got.values != int64(i+1) || i != 2 && got.known != known || i == 2 && got.known != 0 {
+			s.Errorf("%+v are counted of month %d, want %d known and %d values", got, i, known, i+1)
+		}
 	}
 }

@@ -213,6 +213,14 @@ func rollupPeaks(s *scene) {
 		same(s, "the groups", groups, []rentroll.GroupSum{{Range: 1, Peak: 9}})
 		return err
 	})
+	s.put(func(b *rentroll.Batch) { // what goes is not what an event raises in the same transaction
+		b.Sunk, b.Peaks = []rentroll.RollupKey{key, other, totalOf(tenant, "nothing", bucket(0))}, map[rentroll.RollupKey]int64{key: 4}
+	})
+	s.view(func(ctx context.Context, r rentroll.Reader) error {
+		list, err := r.ListPeaks(ctx, tenant, "", bucket(0), bucket(9))
+		same(s, "what is left", list, []rentroll.Rollup{{RollupKey: key, Peak: 4}})
+		return err
+	})
 }
 
 // rollupGroups: ranges of any quarters find what belongs to them, by value.

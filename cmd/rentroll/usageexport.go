@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,8 +24,8 @@ type usageExport struct {
 
 // Help says how to tell that an export is whole.
 func (c *usageExport) Help() string {
-	return `The events come as a stream, in the order of their times. Of an export that breaks off the exit code is not 0, and no FILE is left; ` +
-		`the last line of JSON Lines is the number of events. In CSV one leading apostrophe of a text is to be taken away: it keeps spreadsheets from running formulas.`
+	return `The events come as a stream, in the order of their times. Where the connection breaks off, it goes on behind the last event that has come; ` +
+		`if it can't, the exit code is not 0, and no FILE is left. The last line of JSON Lines is the number of events. In CSV one leading apostrophe of a text is to be taken away: it keeps spreadsheets from running formulas.`
 }
 
 // Run exports.
@@ -44,7 +43,7 @@ func (c *usageExport) Run(ctx context.Context, s *session) error {
 		progress.out = nil // the events are to be seen themselves
 	}
 	defer progress.end()
-	watched := &lineWatch{in: export, seen: func(lines int64) { progress.share(lines, export.Expected) }}
+	watched := &watchedExport{export, progress}
 	if c.Out == "" {
 		_, err := io.Copy(s.std.out, watched)
 		return err
@@ -52,18 +51,17 @@ func (c *usageExport) Run(ctx context.Context, s *session) error {
 	return writeWhole(c.Out, watched)
 }
 
-// lineWatch tells how many lines have been read.
-type lineWatch struct {
-	in    io.Reader
-	lines int64
-	seen  func(lines int64)
+// watchedExport tells how many events have been read.
+type watchedExport struct {
+	*client.Export
+
+	progress *progress
 }
 
 // Read reads on.
-func (w *lineWatch) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
-	w.lines += int64(bytes.Count(p[:n], []byte("\n")))
-	w.seen(w.lines)
+func (w *watchedExport) Read(p []byte) (int, error) {
+	n, err := w.Export.Read(p)
+	w.progress.share(w.Events(), w.Expected)
 	return n, err
 }
 

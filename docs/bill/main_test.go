@@ -164,7 +164,11 @@ func TestBillNotices(t *testing.T) {
 	})
 	b.live()
 	for _, forged := range [][2]string{
-		{",mails,1234,", ",mails,1235,"}, {",calls,1,", ",calls,2,"}, {",860002", ",860003"}, {",2150,mails,4", ",2150,mails,5"}, {",free,77,", ",none,77,"},
+		{`"mails","amount":1234,`, `"mails","amount":1235,`},
+		{`"calls","amount":1,`, `"calls","amount":2,`},
+		{`"free","amount":77`, `"none","amount":77`},
+		{",860002", ",860003"},
+		{",2150,mails,4", ",2150,mails,5"},
 	} {
 		from, to = forged[0], forged[1]
 		if err := bill(context.Background(), b.Client, "acme", "2026-09-01", &strings.Builder{}); err == nil {

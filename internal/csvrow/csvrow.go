@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rentroll/rentroll"
 )
@@ -39,10 +40,15 @@ func AppendRow(b []byte, fields ...string) []byte {
 	return append(b, '\r', '\n')
 }
 
+// special is what a formula may begin with, in East Asian spreadsheets also in full width, and the apostrophe, so that inert can
+// be undone.
+const special = "=+-@'\t\r\n＝＋－＠"
+
 // inert keeps a text that callers made up from being a formula to a spreadsheet. It can be undone: a reader takes away one
 // leading apostrophe.
 func inert[T ~string](text T) string {
-	if text != "" && strings.IndexByte("=+-@'\t\r\n", text[0]) >= 0 {
+	first, size := utf8.DecodeRuneInString(string(text))
+	if size > 0 && strings.ContainsRune(special, first) {
 		return "'" + string(text)
 	}
 	return string(text)

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzRow writes rows that a reader of CSV reads as they were, but for what would be a formula.
@@ -12,6 +13,7 @@ func FuzzRow(f *testing.F) {
 	f.Add("a", "b")
 	f.Add("=1+1", "a\"b,\r\n")
 	f.Add("'x", "\tx")
+	f.Add("＝1+1", "＋－＠")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		row := AppendRow(nil, inert(a), inert(b), "end")
 		reader := csv.NewReader(bytes.NewReader(row))
@@ -20,7 +22,7 @@ func FuzzRow(f *testing.F) {
 			t.Fatalf("%q is %q, %v", row, got, err)
 		}
 		for i, want := range []string{a, b} {
-			if got[i] != "" && strings.ContainsAny(got[i][:1], "=+-@\t\r\n") {
+			if first, _ := utf8.DecodeRuneInString(got[i]); strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 				t.Errorf("%q is a formula", got[i])
 			}
 			// The reader makes one line break of two characters.

@@ -35,7 +35,7 @@ type Server struct {
 // ends it is told to stop, and must do so without a complaint, also with callers that are still connected.
 func (s Server) Start(t *testing.T) (url string) {
 	t.Helper()
-	ctx := context.WithoutCancel(t.Context()) // its end would be a second signal, on which the program stops as it is
+	ctx := context.WithoutCancel(t.Context())                                                                     // its end would be a second signal, on which the program stops as it is
 	cmd := exec.CommandContext(ctx, s.Binary, append([]string{"serve", "--listen", "127.0.0.1:0"}, s.Args...)...) //nolint:gosec // a test says what it starts
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), s.Env...)

@@ -92,13 +92,7 @@ func TestSimulationForLong(t *testing.T) {
 	if err != nil {
 		return // not asked for
 	}
-	seed := uint64(time.Now().UnixNano())
-	if given := os.Getenv("SIM_SEED"); given != "" {
-		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
-			t.Fatalf("SIM_SEED: %v", err)
-		}
-	}
-	t.Logf("SIM_SEED=%d", seed)
+	seed := seedGiven(t)
 	histories, end := 0, time.Now().Add(duration)
 	for ; time.Now().Before(end) && !t.Failed(); histories++ {
 		stores := []simtest.Opener{openInMemory}
@@ -112,4 +106,35 @@ func TestSimulationForLong(t *testing.T) {
 		seed++
 	}
 	t.Logf("%d histories of %d steps", histories, *stepsFlag)
+}
+
+// TestSimulationCounted plays as many new histories as SIM_HISTORIES says, each on SQLite and on PostgreSQL, from
+// SIM_SEED on.
+func TestSimulationCounted(t *testing.T) {
+	histories, err := strconv.Atoi(os.Getenv("SIM_HISTORIES"))
+	if err != nil {
+		return // not asked for
+	}
+	first := seedGiven(t)
+	for i := range histories {
+		seed := first + uint64(i)
+		t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			simtest.Simulate(t, seed, *stepsFlag, openInMemory, openPostgres)
+		})
+	}
+}
+
+// seedGiven returns the first seed of a simulation that was asked for.
+func seedGiven(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("SIM_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("SIM_SEED: %v", err)
+		}
+	}
+	t.Logf("SIM_SEED=%d", seed)
+	return seed
 }

@@ -54,7 +54,7 @@ func openPostgres(t testing.TB) rentroll.Store {
 // openServers returns what opens one database, empty at first, for each of several servers.
 func openServers(t testing.TB) func() rentroll.Store {
 	t.Helper()
-	url, schema := pgtest.Database(t)
+	url, schema := pgtest.Migrated(t)
 	return func() rentroll.Store {
 		store, err := postgres.Open(context.Background(), url, &postgres.Options{Schema: schema, Connections: 8})
 		if err != nil {

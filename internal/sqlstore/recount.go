@@ -33,9 +33,19 @@ var (
 		AND (e.corrects IS NULL OR NOT EXISTS (SELECT 1 FROM usage_events AS o
 			WHERE o.tenant_id = e.tenant_id AND o.time = e.time AND o.event_id = e.corrects AND o.recorded_at < $4))
 		GROUP BY e.api_key_id`}
+	listSubjectRuns = &Stmt{SQL: `SELECT subject, created_at FROM runs WHERE tenant_id = $1 AND id >= $2 AND id < $3
+		AND created_at >= $4 AND created_at < $5 AND subject IS NOT NULL`}
+	listSubjectTokens = &Stmt{SQL: `SELECT COALESCE(r.subject, ''), e.time, e.amount
+		FROM usage_events AS e LEFT JOIN runs AS r ON r.tenant_id = e.tenant_id AND r.id = e.run_id
+		WHERE e.tenant_id = $1 AND e.time >= $2 AND e.time < $3 AND e.meter = '` + rentroll.MeterTokensUsed + `'
+		AND e.run_id IS NOT NULL AND e.event_id IS NULL AND e.recorded_at = e.time
+		AND (r.id IS NULL OR r.subject IS NOT NULL
+			AND (e.time = r.completed_at OR r.late <> 0 AND e.amount IN (r.tokens_so_far, r.total_tokens - r.tokens_so_far)))`}
 	listKeyUses = keyUses.query("WHERE tenant_id = $1 AND family > $2 ORDER BY family LIMIT $3")
 
 	nextRollup = &Stmt{SQL: `SELECT bucket FROM usage_rollups WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3
+		ORDER BY bucket LIMIT 1`}
+	nextPeak = &Stmt{SQL: `SELECT bucket FROM usage_peaks WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3
 		ORDER BY bucket LIMIT 1`}
 	nextEvent          = &Stmt{SQL: "SELECT time FROM usage_events WHERE tenant_id = $1 AND time >= $2 ORDER BY time LIMIT 1"}
 	sumBuckets         = bucketsBy("")
@@ -45,7 +55,12 @@ var (
 	sumKept = &Stmt{SQL: fmt.Sprintf(`SELECT time - time %% %d, meter, dimensions, amount FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND dimensions IS NOT NULL`, bucketMicros)}
 	nextDimension = &Stmt{SQL: "SELECT dimension FROM usage_rollups WHERE tenant_id = $1 AND dimension > $2 ORDER BY dimension LIMIT 1"}
-	sumRecorded   = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount), MAX(recorded_at) FROM usage_events
+	nextKept      = &Stmt{SQL: `SELECT meter, dimension, month FROM usage_values
+		WHERE tenant_id = $1 AND (meter, dimension, month) > ($2, $3, $4) ORDER BY meter, dimension, month LIMIT 1`}
+	countKept = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(CASE WHEN value = '' THEN known ELSE 0 END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN value = '' THEN 0 ELSE 1 END), 0) AS BIGINT) FROM usage_values
+		WHERE tenant_id = $1 AND meter = $2 AND dimension = $3 AND month = $4`}
+	sumRecorded = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount), MAX(recorded_at) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND recorded_at < $5 GROUP BY meter`}
 	sumCosts = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(r.cost_micros), 0) AS BIGINT),
 		CAST(COALESCE(SUM(CASE WHEN r.cost_micros > 0 THEN 1 ELSE 0 END), 0) AS BIGINT),
@@ -116,13 +131,18 @@ func (r *reader) CountGauges(ctx context.Context, tenant rentroll.TenantID) (out
 
 // CountRuns counts the runs that were made in [from, to).
 func (r *reader) CountRuns(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (int64, error) {
-	return r.number(ctx, countRuns, func(a Args) {
+	return r.number(ctx, countRuns, madeIn(tenant, from, to))
+}
+
+// madeIn names the runs that were made in [from, to), by their ids and to the microsecond.
+func madeIn(tenant rentroll.TenantID, from, to time.Time) func(a Args) {
+	return func(a Args) {
 		a.ID(tenant)
 		a.ID(firstID(from))
 		a.ID(firstID(to.Add(time.Millisecond)))
 		a.Int(from.UnixMicro())
 		a.Int(to.UnixMicro())
-	})
+	}
 }
 
 // CountIncrements counts the events of runs that were never admitted here.
@@ -143,6 +163,28 @@ func (r *reader) SumKeyTokens(ctx context.Context, tenant rentroll.TenantID, fro
 		a.Int(since.UnixMicro())
 	}, func(row Row) error {
 		out = append(out, rentroll.KeySum{KeyID: row.ID(), Total: row.Int()})
+		return nil
+	})
+	return out, err
+}
+
+// ListSubjectRuns lists the runs of subjects that were made in [from, to).
+func (r *reader) ListSubjectRuns(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (out []rentroll.SubjectUse, err error) {
+	err = r.ask(ctx, listSubjectRuns, madeIn(tenant, from, to), func(row Row) error {
+		out = append(out, rentroll.SubjectUse{Subject: row.Text(), At: scanTime(row), Amount: 1})
+		return nil
+	})
+	return out, err
+}
+
+// ListSubjectTokens lists what the runs of subjects used.
+func (r *reader) ListSubjectTokens(ctx context.Context, tenant rentroll.TenantID, from, to time.Time) (out []rentroll.SubjectUse, err error) {
+	err = r.ask(ctx, listSubjectTokens, func(a Args) {
+		a.ID(tenant)
+		a.Int(from.UnixMicro())
+		a.Int(to.UnixMicro())
+	}, func(row Row) error {
+		out = append(out, rentroll.SubjectUse{Subject: row.Text(), At: scanTime(row), Amount: row.Int()})
 		return nil
 	})
 	return out, err
@@ -185,6 +227,19 @@ func (r *reader) NextBucket(ctx context.Context, tenant rentroll.TenantID, dimen
 	if len(rows) > 0 {
 		next = rows[0].Bucket
 	}
+	if err != nil {
+		return next, err
+	}
+	err = r.ask(ctx, nextPeak, func(a Args) {
+		a.ID(tenant)
+		a.Text(dimension)
+		a.Int(from.UnixMicro())
+	}, func(row Row) error {
+		if peak := time.UnixMicro(row.Int()).UTC(); next.IsZero() || peak.Before(next) {
+			next = peak
+		}
+		return nil
+	})
 	return next, err
 }
 
@@ -293,6 +348,34 @@ func (r *reader) NextDimension(ctx context.Context, tenant rentroll.TenantID, af
 		a.Text(after)
 	}, func(row Row) error { next = row.Text(); return nil })
 	return next, err
+}
+
+// NextKept returns the first dimension's month behind one of which values are told apart.
+func (r *reader) NextKept(ctx context.Context, tenant rentroll.TenantID, after rentroll.ValueRef) (next rentroll.ValueRef, err error) {
+	err = r.ask(ctx, nextKept, func(a Args) {
+		a.ID(tenant)
+		a.Text(after.Meter)
+		a.Text(after.Dimension)
+		bindTime(a, after.Month)
+	}, func(row Row) error {
+		next = rentroll.ValueRef{TenantID: tenant, Meter: row.Text(), Dimension: row.Text(), Month: scanTime(row)}
+		return nil
+	})
+	return next, err
+}
+
+// CountKept counts the values that are told apart in a dimension's month.
+func (r *reader) CountKept(ctx context.Context, of rentroll.ValueRef) (known, values int64, err error) {
+	err = r.ask(ctx, countKept, func(a Args) {
+		a.ID(of.TenantID)
+		a.Text(of.Meter)
+		a.Text(of.Dimension)
+		bindTime(a, of.Month)
+	}, func(row Row) error {
+		known, values = row.Int(), row.Int()
+		return nil
+	})
+	return known, values, err
 }
 
 // SumRecorded adds up events by when they were recorded.

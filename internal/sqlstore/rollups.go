@@ -59,8 +59,9 @@ const inRange = " WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND b
 var (
 	addRollup = adder("usage_rollups", columns(`tenant_id:id dimension:text bucket meter:text value:text total events
 		total_1 events_1 total_2 events_2 total_3 events_3`), 5)
-	addPeak  = peaker("usage_peaks", columns("tenant_id:id dimension:text bucket meter:text value:text peak"), 5)
-	quarters = "total - total_1 - total_2 - total_3, events - events_1 - events_2 - events_3, total_1, events_1, total_2, events_2, total_3, events_3"
+	addPeak    = peaker("usage_peaks", columns("tenant_id:id dimension:text bucket meter:text value:text peak"), 5)
+	removePeak = remover("usage_peaks", columns("tenant_id:id dimension:text bucket meter:text value:text"))
+	quarters   = "total - total_1 - total_2 - total_3, events - events_1 - events_2 - events_3, total_1, events_1, total_2, events_2, total_3, events_3"
 
 	sumRollups = &Stmt{SQL: "SELECT meter, " + halves("total") + ", CAST(SUM(events) AS BIGINT) FROM usage_rollups" + inRange + " GROUP BY meter"}
 	hourParts  = &Stmt{SQL: "SELECT meter, value, " + quarters + ` FROM usage_rollups
@@ -146,6 +147,14 @@ func savePeaks(peaks map[rentroll.RollupKey]int64, requests []*Request) []*Reque
 		bindRollupKey(a, keys[i])
 		a.Int(peaks[keys[i]])
 	}})
+}
+
+// sinkPeaks removes largest amounts.
+func sinkPeaks(keys []rentroll.RollupKey, requests []*Request) []*Request {
+	if len(keys) == 0 {
+		return requests
+	}
+	return append(requests, &Request{Stmt: removePeak, Rows: len(keys), Bind: func(i int, a Args) { bindRollupKey(a, keys[i]) }})
 }
 
 func bindRollupKey(a Args, k rentroll.RollupKey) {

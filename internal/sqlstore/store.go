@@ -251,6 +251,7 @@ func (t *tx) Save(ctx context.Context, b *rentroll.Batch) error {
 	requests = usage.add(b.Usage, requests)
 	requests = marks.save(&b.Marks, requests)
 	requests = saveRollups(b.Rollups, requests)
+	requests = sinkPeaks(b.Sunk, requests)
 	requests = savePeaks(b.Peaks, requests)
 	requests = keepPeriods(b.Periods, requests)
 	requests = events.add(b.Told, requests)

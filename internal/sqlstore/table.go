@@ -148,6 +148,14 @@ func names(columns []Column) string {
 
 func placeholder(i int, _ Column) string { return fmt.Sprintf("$%d", i+1) }
 
+// remover makes the statement that deletes a row by its key.
+func remover(name string, key []Column) *Stmt {
+	return &Stmt{
+		SQL:  "DELETE FROM " + name + " WHERE " + list(key, " AND ", func(i int, c Column) string { return fmt.Sprintf("%s = $%d", c.Name, i+1) }),
+		Bulk: &Bulk{Op: OpDelete, Table: name, Columns: key, Keys: len(key)},
+	}
+}
+
 // keeper makes the statement that inserts a row unless there is one.
 func keeper(name string, columns []Column, keys int) *Stmt {
 	return &Stmt{

@@ -25,6 +25,7 @@ type tampered struct {
 	*testing.T
 
 	engine *rentroll.Engine
+	store  rentroll.Store
 	exec   func(statement string) error
 	count  func(query string) (int64, error)
 	bytes  string // how the database writes hexadecimal digits as bytes, as a format
@@ -37,6 +38,7 @@ const auditRows = 9
 
 func (w *tampered) open(store rentroll.Store) {
 	w.Helper()
+	w.store = store
 	w.key = ed25519.NewKeyFromSeed([]byte("a seed that all can know, here -"))
 	var err error
 	if w.engine, err = rentroll.New(store, &rentroll.Options{AuditSigner: w.key, SweepInterval: -1}); err != nil {
