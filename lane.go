@@ -274,6 +274,7 @@ func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 // committed takes down how long a transaction took.
 func (l *lane) committed(t *transaction, began, ended time.Time) {
 	l.core.metrics.committing.Add(int64(ended.Sub(began)))
+	l.core.metrics.lately.add(ended, len(t.calls), ended.Sub(began))
 	switch {
 	case l.patient: // most of the time it waited
 	case l.bulk:
