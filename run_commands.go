@@ -489,14 +489,6 @@ func (e *Engine) replayRun(ctx context.Context, tenant TenantID, o *once) (*Run,
 	return run, ofGone(err, o.result)
 }
 
-// ofGone says of a run that is not kept any more that an idempotency key stands for it.
-func ofGone(err error, run string) error {
-	if errors.Is(err, CodeNotFound) {
-		return errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", run)
-	}
-	return err
-}
-
 func (e *Engine) readRun(ctx context.Context, ref RunRef) (*Run, error) {
 	var out *Run
 	err := e.view(ctx, func(r Reader) error {
