@@ -32,6 +32,7 @@ type core struct {
 	lanes   []*lane
 	bulk    *lane         // for what many rows are written by
 	active  atomic.Int32  // how many of the lanes are used: this server's share
+	pace    pace          // of the one for bulk
 	writers chan struct{} // holds a token for each lane that may write at once; nil where all may
 	cluster cluster
 	plans   planCache
@@ -309,6 +310,7 @@ type metrics struct {
 	batches, commands, retries, isolated, unknownCommits, keyHits, keyStale, sweeps, failedSweeps atomic.Uint64
 
 	committing atomic.Int64 // nanoseconds
+	lately     lately
 }
 
 // Metrics are counters of an engine since its start, for monitoring.
@@ -318,6 +320,7 @@ type Metrics struct {
 	Retries          uint64        // transactions repeated after a serialization failure or deadlock
 	Isolated         uint64        // batches that failed on one command's data and were repeated in parts
 	UnknownCommits   uint64        // commits whose outcome had to be looked up
+	Lately           Lately        // what of it was in the last minute
 	CommitTime       time.Duration // how long those transactions took, from their beginning to their commit, all together
 	Sweeps           uint64        // rounds of looking for what is overdue in quiet tenants
 	FailedSweeps     uint64        // those of them that did not come to their end
@@ -340,6 +343,7 @@ func (e *Engine) Metrics() Metrics {
 		Batches: m.batches.Load(), Commands: m.commands.Load(), Retries: m.retries.Load(),
 		KeyHits: m.keyHits.Load(), KeyStale: m.keyStale.Load(), KeyQueries: e.core.keys.queries.Load(),
 		Isolated: m.isolated.Load(), UnknownCommits: m.unknownCommits.Load(), CommitTime: time.Duration(m.committing.Load()),
+		Lately: m.lately.sum(systemClock()),
 		Sweeps: m.sweeps.Load(), FailedSweeps: m.failedSweeps.Load(),
 	}
 	for l := range e.core.allLanes {

@@ -17,8 +17,6 @@ const (
 	batchTenants = 256
 	batchRows    = 2000
 	batchBytes   = 4 << 20
-
-	bulkRows = 500 // of what is written in bulk: while it is, others that want the same account or file wait
 )
 
 // call is a command on its way through a lane. Exactly one answer is sent on done.
@@ -47,7 +45,7 @@ func (c *call) wants(b *Batch) {
 type lane struct {
 	core  *core
 	queue *queue
-	rows  int // what a batch holds at most, about
+	bulk  bool // what it writes keeps out of the others' way
 	ids   *rand.ChaCha8
 	done  chan struct{} // closed when run has returned
 
@@ -57,15 +55,15 @@ type lane struct {
 	waiting  sync.WaitGroup // the patient ones
 }
 
-func newLane(c *core, q *queue, rows int, patience chan struct{}, seed [32]byte) *lane {
-	return &lane{core: c, queue: q, rows: rows, patience: patience, ids: rand.NewChaCha8(seed), done: make(chan struct{})}
+func newLane(c *core, q *queue, bulk bool, patience chan struct{}, seed [32]byte) *lane {
+	return &lane{core: c, queue: q, bulk: bulk, patience: patience, ids: rand.NewChaCha8(seed), done: make(chan struct{})}
 }
 
 // patiently returns a lane for what waits for its accounts, beside this one.
 func (l *lane) patiently(held *TenantID) *lane {
 	var seed [32]byte
 	_, _ = l.ids.Read(seed[:])
-	return &lane{core: l.core, queue: l.queue, rows: l.rows, patience: l.patience, ids: rand.NewChaCha8(seed), patient: true, held: held}
+	return &lane{core: l.core, queue: l.queue, bulk: l.bulk, patience: l.patience, ids: rand.NewChaCha8(seed), patient: true, held: held}
 }
 
 // run commits batches until the queue is closed and empty.
@@ -73,14 +71,25 @@ func (l *lane) run() {
 	defer close(l.done)
 	defer l.waiting.Wait()
 	for l.queue.await() {
+		if l.bulk {
+			pause(l.core.pace.rest(systemClock()))
+		}
 		end := l.core.permit()
-		calls := l.queue.take(l.rows)
+		calls := l.queue.take(l.rows())
 		n, tenants := len(calls), tenantsOf(calls)
 		l.commit(calls)
 		l.queue.hands.pass(tenants)
 		end()
 		l.gather(n, l.queue.waiting)
 	}
+}
+
+// rows is what a batch holds at most, about.
+func (l *lane) rows() int {
+	if l.bulk {
+		return l.core.pace.rows(systemClock())
+	}
+	return batchRows
 }
 
 // tenantsOf returns the tenants of a batch, in which the commands of each stand together.
@@ -188,7 +197,7 @@ func (l *lane) serve() {
 	defer func() { <-l.patience }()
 	defer l.queue.release(*l.held)
 	for range patientTurns {
-		calls := l.queue.takeHeld(*l.held, l.rows, batchBytes, false)
+		calls := l.queue.takeHeld(*l.held, l.rows(), batchBytes, false)
 		if len(calls) == 0 {
 			return
 		}
@@ -238,7 +247,7 @@ const maxRetries = 20
 // it returns. After an error it has answered none, and returns all: a lane that holds a line may have taken more.
 func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 	for try := 0; ; try++ {
-		t := &transaction{core: l.core, ids: l.ids, calls: calls, rows: l.rows, wait: l.patient}
+		t := &transaction{core: l.core, ids: l.ids, calls: calls, rows: l.rows(), wait: l.patient}
 		if l.held != nil {
 			t.more = func(rows, bytes int) []*call { return l.queue.takeHeld(*l.held, rows, bytes, true) }
 		}
@@ -246,7 +255,7 @@ func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 		err = t.run()
 		switch {
 		case err == nil:
-			l.core.metrics.committing.Add(int64(systemClock().Sub(began)))
+			l.committed(t, began, systemClock())
 			t.answer()
 			return nil, t.busy, nil
 		case classOf(err) == ClassUnknown && isUnavailable(err):
@@ -259,6 +268,23 @@ func (l *lane) attempt(calls []*call) (all, busy []*call, err error) {
 		}
 		l.core.metrics.retries.Add(1)
 		pause(min(time.Duration(try)*time.Millisecond, maxPause))
+	}
+}
+
+// committed takes down how long a transaction took.
+func (l *lane) committed(t *transaction, began, ended time.Time) {
+	l.core.metrics.committing.Add(int64(ended.Sub(began)))
+	l.core.metrics.lately.add(ended, len(t.calls), ended.Sub(began))
+	switch {
+	case l.patient: // most of the time it waited
+	case l.bulk:
+		rows := 0
+		for _, c := range t.calls {
+			rows += c.cmd.head().rows
+		}
+		l.core.pace.wrote(rows, began, ended)
+	default:
+		l.core.pace.others(began, ended)
 	}
 }
 

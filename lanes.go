@@ -23,7 +23,7 @@ func (c *core) openLanes() error {
 	for range n {
 		q := newQueue(c.opts.TenantQueue, room)
 		q.hands = hands
-		l, err := c.lane(q, batchRows, patience)
+		l, err := c.lane(q, false, patience)
 		if err != nil {
 			return err
 		}
@@ -32,16 +32,16 @@ func (c *core) openLanes() error {
 	q := newQueue(c.opts.TenantQueue, &budget{max: room.max / bulkShare, of: room})
 	q.hands, q.mostBytes = hands, c.opts.QueueBytes/bulkShare/bulkShare
 	var err error
-	c.bulk, err = c.lane(q, bulkRows, make(chan struct{}, patientBulk))
+	c.bulk, err = c.lane(q, true, make(chan struct{}, patientBulk))
 	return err
 }
 
-func (c *core) lane(q *queue, rows int, patience chan struct{}) (*lane, error) {
+func (c *core) lane(q *queue, bulk bool, patience chan struct{}) (*lane, error) {
 	var seed [32]byte
 	if err := c.read(seed[:]); err != nil {
 		return nil, err
 	}
-	return newLane(c, q, rows, patience, seed), nil
+	return newLane(c, q, bulk, patience, seed), nil
 }
 
 // allLanes goes through the lanes, the one for bulk last.

@@ -167,7 +167,8 @@ type HeartbeatParams struct {
 }
 
 // ListRunsParams filters and pages a tenant's runs, newest first. Filters look at a bounded stretch of runs a page, so a
-// page may be short, or empty, and still have a next cursor.
+// page may be short, or empty, and still have a next cursor. Queued and running runs are found at once where the tenant has
+// at most a thousand of them together.
 type ListRunsParams struct {
 	TenantID TenantID
 	Status   RunStatus // "" for all

@@ -555,6 +555,10 @@ func (r *Run) loadedPayloads() (kinds PayloadKind) {
 // runScan is how many runs a page of ListRuns looks at for its filters.
 const runScan = 5000
 
+// fewOpen is up to how many open runs of a tenant are all looked at, for a list of queued or running ones. Where there are
+// more, those that are asked for are likely to be among the newest runs.
+const fewOpen = 1000
+
 // ListRuns lists a tenant's runs without payloads, newest first. It needs run:read.
 func (e *Engine) ListRuns(ctx context.Context, p ListRunsParams) (*List[*Run], error) {
 	if err := e.may(p.TenantID, PermRunRead); err != nil {
@@ -576,6 +580,7 @@ func (e *Engine) ListRuns(ctx context.Context, p ListRunsParams) (*List[*Run], e
 	}
 	out := &List[*Run]{Items: []*Run{}}
 	err := e.viewTenant(ctx, p.TenantID, func(r Reader, a *Account) error {
+		f.FewOpen = a.ConcurrentRuns <= fewOpen
 		page, err := r.ListRuns(ctx, f)
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 const (
 	MaxSimulatedRange  = 366 * 24 * time.Hour
 	MaxSimulatedSample = 100                // denials that are told one by one
-	maxSimulatedRows   = 500_000            // runs and events that are looked at
+	MaxSimulatedRows   = 500_000            // runs and events that are looked at
 	simulationLead     = 7 * 24 * time.Hour // how long before the month of the start runs may have begun that are still open at it
 	simulationPage     = 500
 )
@@ -22,6 +22,9 @@ type SimulatePlanParams struct {
 	Plan       string       // by name; with Limits it need not exist
 	Limits     quota.Limits // instead of the plan's; nil for those
 	Start, End time.Time    // [Start, End); a zero End, or one in the future, is now. At most MaxSimulatedRange
+	// MaxRows is about how many runs and events are looked at, as they come in pages: then the answer is about a part of the
+	// range. 0 is MaxSimulatedRows, which is also the most.
+	MaxRows int
 }
 
 // Simulation is what would have been denied if, from Start on, a tenant had been on another plan. It replays what was
@@ -95,6 +98,10 @@ func (p *SimulatePlanParams) check() error {
 	case !p.End.IsZero() && p.End.Sub(p.Start) > MaxSimulatedRange:
 		bad.add("end", "must be at most 366 days after start")
 	}
+	bad.between("max_rows", int64(p.MaxRows), 0, MaxSimulatedRows)
+	if p.MaxRows == 0 {
+		p.MaxRows = MaxSimulatedRows
+	}
 	return bad.err()
 }
 
@@ -109,7 +116,7 @@ func (e *Engine) SimulatePlan(ctx context.Context, p SimulatePlanParams) (*Simul
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	s := &simulation{Engine: e, tenant: p.TenantID}
+	s := &simulation{Engine: e, tenant: p.TenantID, most: p.MaxRows}
 	err := e.viewTenant(ctx, p.TenantID, func(r Reader, stored *Account) error { return s.prepare(ctx, r, stored, p) })
 	if err == nil {
 		err = s.read(ctx)
@@ -135,7 +142,7 @@ type simulation struct {
 	events     UsageFilter
 	lastEvent  bool
 	eventsRead time.Time // the time up to which all events were read
-	rows       int
+	rows, most int
 }
 
 // prepare finds out what stood at the start.
@@ -238,13 +245,13 @@ func (s *simulation) read(ctx context.Context) error {
 			at = run.CreatedAt
 		}
 		// An event is recorded at most UsageAhead before its time: what was recorded by now is among those that are read.
-		for !s.lastEvent && !s.eventsRead.After(at.Add(UsageAhead)) && s.rows < maxSimulatedRows {
+		for !s.lastEvent && !s.eventsRead.After(at.Add(UsageAhead)) && s.rows < s.most {
 			if err := s.readEvents(ctx); err != nil {
 				return err
 			}
 		}
 		switch {
-		case s.rows >= maxSimulatedRows:
+		case s.rows >= s.most:
 			s.out.Complete, s.out.End = false, at
 			return nil
 		case run == nil:
@@ -272,7 +279,7 @@ func (s *simulation) nextRun(ctx context.Context) (*Run, error) {
 			s.after = page[len(page)-1].ID
 		}
 		s.runs = inOrder(append(s.runs, page...))
-		if s.rows >= maxSimulatedRows {
+		if s.rows >= s.most {
 			break
 		}
 	}

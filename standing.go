@@ -268,7 +268,8 @@ type standings struct {
 	mu    sync.Mutex
 	order orders    // never changed once it is here; nil before
 	at    time.Time // of the process
-	next  *reading  // under way; nil where none is
+	took  time.Duration
+	next  *reading // under way; nil where none is
 	shut  bool
 }
 
@@ -285,8 +286,8 @@ type reading struct {
 	err   error
 }
 
-// ranked returns the orders, at most standingsAge old. What is half as old as it may be is made anew beside: so nobody who
-// keeps asking has to wait.
+// ranked returns the orders, at most standingsAge old. What will soon be that old is made anew beside: so nobody who keeps
+// asking has to wait.
 func (e *Engine) ranked(ctx context.Context) (orders, error) {
 	s := &e.core.standings
 	s.mu.Lock()
@@ -297,7 +298,7 @@ func (e *Engine) ranked(ctx context.Context) (orders, error) {
 		s.mu.Unlock()
 		return nil, errorf(CodeUnavailable, "the engine is closed")
 	}
-	if s.next == nil && (!fresh || age >= standingsAge/2) {
+	if s.next == nil && (!fresh || age >= standingsAge-s.ahead()) {
 		s.next = &reading{done: make(chan struct{})}
 		e.core.background.Go(e.readStandings)
 	}
@@ -313,6 +314,9 @@ func (e *Engine) ranked(ctx context.Context) (orders, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// ahead is how long before they are due the orders are made anew: with time to spare, by how long it took.
+func (s *standings) ahead() time.Duration { return min(max(3*s.took, standingsAge/4), standingsAge/2) }
 
 // close lets nobody begin another reading.
 func (s *standings) close() {
@@ -361,7 +365,7 @@ func (e *Engine) readStandings() {
 	defer s.mu.Unlock()
 	s.next.order, s.next.err = order, err
 	if err == nil {
-		s.order, s.at = order, began
+		s.order, s.at, s.took = order, began, systemClock().Sub(began)
 	}
 	close(s.next.done)
 	s.next = nil

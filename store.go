@@ -336,6 +336,9 @@ type (
 		Before   RunID
 		Limit    int
 		Scan     int // how many runs may be looked at, where there is a filter
+		// FewOpen says that the tenant has at most Scan open runs. A list of queued or running ones is then made of those, however
+		// many others came after them.
+		FewOpen bool
 	}
 	// RunWalk lists all runs of a tenant with a greater id than After, by id.
 	RunWalk struct {

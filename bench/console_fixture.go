@@ -20,7 +20,7 @@ import (
 	"github.com/rentroll/rentroll/sqlite"
 )
 
-const consoleOthers = 66 // tenants that an engine made: the big one, the copied one, and one a caller
+const consoleOthers = 2 + platformTenants // tenants that an engine made: the big one, the copied one, and those that are admitted runs
 
 // bulkSQL is how a database is told to make many rows of one.
 type bulkSQL struct {
@@ -30,6 +30,8 @@ type bulkSQL struct {
 	digits  string // nine digits of i
 	end     string // four digits of i
 	bytes   string // the bytes of a text
+	runID   string // the id of a run of the millisecond ms, which is the i-th
+	now     string // in milliseconds
 	columns func(table string) ([]string, error)
 	exec    func(statement string) error
 }
@@ -57,7 +59,7 @@ func (b *bulkSQL) copyRows(table, where string, n int, columns map[string]string
 }
 
 // fill makes the platform large.
-func (b *bulkSQL) fill(big, copied rentroll.TenantID) error {
+func (b *bulkSQL) fill(big, copied, little rentroll.TenantID) error {
 	of := func(id rentroll.TenantID) string { return fmt.Sprintf("tenant_id = %s", b.literal(id)) }
 	return errors.Join(
 		b.copyRows("accounts", of(copied), consoleTenants, map[string]string{ //nolint:gosec // SQL, not a credential
@@ -71,8 +73,20 @@ func (b *bulkSQL) fill(big, copied rentroll.TenantID) error {
 			"id": b.id, "family": b.id, "hash": b.hash, "key_prefix": "'rr_' || " + b.digits, "begins": fmt.Sprintf(b.bytes, "'rr_' || "+b.digits),
 			"key_suffix": b.end, "created_at": "old.created_at - i",
 		}),
-		b.copyRows("runs", of(big), consoleRuns, map[string]string{"id": b.id, "created_at": "old.created_at - i", "status": "3 + i % 4"}),
+		b.copyRuns(big, consoleRuns),
+		b.copyRuns(copied, consoleSomeRuns),
+		b.copyRuns(little, consoleFewRuns),
 	)
+}
+
+// copyRuns gives a tenant runs of the last thirty days, of which each took two seconds.
+func (b *bulkSQL) copyRuns(tenant rentroll.TenantID, n int) error {
+	const days = 30 * 24 * 3600 * 1000
+	at := fmt.Sprintf("(%s - i * %d)", b.now, days/n)
+	return b.copyRows("runs", fmt.Sprintf("tenant_id = %s", b.literal(tenant)), n, map[string]string{
+		"id": fmt.Sprintf(b.runID, at), "created_at": at + " * 1000", "started_at": at + " * 1000", "completed_at": "(" + at + " + 2000) * 1000",
+		"lease_expires_at": "(" + at + " + 900000) * 1000", "status": "3 + i % 4",
+	})
 }
 
 // literal writes an id in SQL.
@@ -88,11 +102,13 @@ var (
 		numbers: "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n) AS n",
 		id:      "unhex(printf('018f%028x', i))", hash: "randomblob(32)", digits: "printf('%09d', i)", end: "printf('%04x', i % 65536)",
 		bytes: "CAST(%s AS BLOB)",
+		runID: "unhex(printf('%%012x70008%%015x', %s, i))", now: "(unixepoch() * 1000)",
 	}
 	inPostgres = bulkSQL{
 		numbers: "generate_series(1::bigint, %d) AS n(i)",
 		id:      "('018f' || lpad(to_hex(i), 28, '0'))::uuid", hash: "sha256(int8send(i))", digits: "lpad(i::text, 9, '0')",
 		end: "lpad(to_hex(i % 65536), 4, '0')", bytes: "convert_to(%s, 'UTF8')",
+		runID: "(lpad(to_hex(%s), 12, '0') || '70008' || lpad(to_hex(i), 15, '0'))::uuid", now: "(extract(epoch from statement_timestamp())::bigint * 1000)",
 	}
 )
 
@@ -121,7 +137,7 @@ func (p *consolePlatform) begin(store rentroll.Store) (err error) {
 	if p.engine, err = rentroll.New(store, consoleOptions()); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	p.console = console.New(p.engine, nil)
+	p.console, p.store = console.New(p.engine, nil), p.engine.Store()
 	return nil
 }
 
@@ -140,7 +156,7 @@ func consoleSQLite(ctx context.Context, s settings, emit func(line)) (err error)
 	if err := errors.Join(p.grow(ctx, engine), engine.Close()); err != nil {
 		return errors.Join(err, remove())
 	}
-	if err := fillSQLite(path, p.tenants[0], p.tenants[1]); err != nil {
+	if err := fillSQLite(path, p.tenants); err != nil {
 		return errors.Join(err, remove())
 	}
 	store, err := sqlite.Open(ctx, path, nil)
@@ -154,7 +170,7 @@ func consoleSQLite(ctx context.Context, s settings, emit func(line)) (err error)
 	return measureConsole(ctx, s, emit, p)
 }
 
-func fillSQLite(path string, big, copied rentroll.TenantID) (err error) {
+func fillSQLite(path string, tenants []rentroll.TenantID) (err error) {
 	conn, err := zombie.OpenConn(path, zombie.OpenReadWrite)
 	if err != nil {
 		return fmt.Errorf("fixture: %w", err)
@@ -171,7 +187,7 @@ func fillSQLite(path string, big, copied rentroll.TenantID) (err error) {
 		})
 		return names, err
 	}
-	return b.fill(big, copied)
+	return b.fill(tenants[0], tenants[1], tenants[2])
 }
 
 func consolePostgres(ctx context.Context, s settings, emit func(line)) error {
@@ -190,7 +206,7 @@ func consolePostgres(ctx context.Context, s settings, emit func(line)) error {
 	if err := errors.Join(p.grow(ctx, engine), engine.Close()); err != nil {
 		return err
 	}
-	if err := fillPostgres(ctx, server.url("console"), p.tenants[0], p.tenants[1]); err != nil {
+	if err := fillPostgres(ctx, server.url("console"), p.tenants); err != nil {
 		return err
 	}
 	store, err := postgres.Open(ctx, server.url("console"), nil)
@@ -204,7 +220,7 @@ func consolePostgres(ctx context.Context, s settings, emit func(line)) error {
 	return measureConsole(ctx, s, emit, p)
 }
 
-func fillPostgres(ctx context.Context, url string, big, copied rentroll.TenantID) (err error) {
+func fillPostgres(ctx context.Context, url string, tenants []rentroll.TenantID) (err error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
@@ -222,7 +238,7 @@ func fillPostgres(ctx context.Context, url string, big, copied rentroll.TenantID
 		}
 		return pgx.CollectRows(rows, pgx.RowTo[string])
 	}
-	if err := b.fill(big, copied); err != nil {
+	if err := b.fill(tenants[0], tenants[1], tenants[2]); err != nil {
 		return err
 	}
 	_, err = conn.Exec(ctx, "VACUUM ANALYZE")

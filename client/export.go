@@ -68,6 +68,12 @@ type Export struct {
 // than Options.Timeout without a byte. Where the connection breaks off, it goes on behind the last event that has come, as often
 // as Options.Retries says without one more.
 func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsageParams, format string) (*Export, error) {
+	if format != FormatCSV && format != FormatLines {
+		return nil, &Error{
+			Code: rentroll.CodeValidationFailed, Message: "the form of an export is csv or jsonl",
+			Fields: []rentroll.FieldError{{Field: "format", Message: "must be jsonl or csv"}},
+		}
+	}
 	e := &Export{
 		client: c, ctx: ctx, path: []string{"v1", "tenants", tenant, "usage", "events"}, query: p.query(), csv: format == FormatCSV,
 		stop: func() {},

@@ -37,6 +37,9 @@ func TestExportUsage(t *testing.T) {
 			t.Errorf("of nobody: %v", err)
 		}
 	}
+	if _, err := c.OpenUsageExport(ctx, "acme", client.ExportUsageParams{}, "xml"); !errors.Is(err, rentroll.CodeValidationFailed) {
+		t.Errorf("in a form that there is not: %v", err)
+	}
 	period := must(c.ListStatements(ctx, "acme"))(t)[0].Period
 	if text := must(c.GetStatementCSV(ctx, "acme", period))(t); len(text) == 0 || text[0] != 's' {
 		t.Errorf("the statement is %q", text)

@@ -17,7 +17,9 @@ import (
 
 // The bounds of what is sent to browsers that stay.
 const (
-	tickInterval = time.Second
+	tickInterval = time.Second     // between two ticks
+	tickMost     = 3 * time.Second // likewise, on a server that is so busy that ticks take long
+	tickPart     = 5               // a tick takes no more than one part in so many of the time, up to tickMost
 	tickTimeout  = 5 * time.Second
 	maxStreams   = 1000 // of a server
 	maxTopics    = 24   // of a stream: the tabs of a browser
@@ -55,10 +57,25 @@ type topic struct {
 	sent    []byte
 }
 
-// message is one event of a stream.
+// message is one event of a stream, with its data in JSON.
 type message struct {
 	event string
-	data  any
+	data  []byte
+}
+
+// newMessage writes a message, once for all who get it.
+func newMessage(event string, data any) message {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(fmt.Errorf("console: a message has no JSON form: %w", err))
+	}
+	return message{event, text}
+}
+
+// news is what a page is now.
+type news struct {
+	part    []byte // nil where it can't be read
+	message message
 }
 
 func newHub(c *Console) *hub {
@@ -117,11 +134,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case m := <-s.news:
-			data, err := json.Marshal(m.data)
-			if err != nil {
-				panic(fmt.Errorf("console: a message has no JSON form: %w", err))
-			}
-			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", m.event, data); err != nil || out.Flush() != nil {
+			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", m.event, m.data); err != nil || out.Flush() != nil {
 				return
 			}
 		case <-s.gone:
@@ -192,13 +205,14 @@ func (h *hub) leave(s *stream) {
 	s.end()
 }
 
-// run ticks as long as there are streams.
+// run ticks as long as there are streams: once a second, and less often where a tick takes long, so that pages that are
+// looked at keep a busy server from little of its work.
 func (h *hub) run() {
-	tick := time.NewTicker(tickInterval)
-	defer tick.Stop()
-	for n := 0; ; n++ {
+	wait := time.NewTimer(tickInterval)
+	defer wait.Stop()
+	for last, now := -1, 0; ; {
 		select {
-		case <-tick.C:
+		case <-wait.C:
 		case <-h.ending:
 			return
 		}
@@ -213,55 +227,74 @@ func (h *hub) run() {
 		if !running {
 			return
 		}
-		h.tick(streams, n)
+		began := h.console.engine.Now()
+		h.tick(streams, last, now)
+		took := h.console.engine.Now().Sub(began)
+		next := untilNext(took)
+		wait.Reset(max(next-took, 0))
+		last, now = now, now+int(next.Round(tickInterval)/tickInterval)
 	}
 }
 
+// untilNext is how long after the begin of a tick that took so long the next one begins.
+func untilNext(took time.Duration) time.Duration {
+	return min(max(took*tickPart, tickInterval), tickMost)
+}
+
+// due reports whether a page is to be made anew in a tick, after the last one; both are counted in tickInterval.
+func (r *route) due(last, now int) bool {
+	every := int(r.every / tickInterval)
+	return every <= 1 || last < 0 || now/every != last/every
+}
+
 // tick asks who still may see what, and sends what has changed.
-func (h *hub) tick(streams []*stream, n int) {
+func (h *hub) tick(streams []*stream, last, now int) {
 	ctx, cancel := context.WithTimeout(context.Background(), tickTimeout)
 	defer cancel()
-	made := map[string][]byte{}
+	made := map[string]*news{}
+	beat := newMessage("tick", now)
 	for _, s := range streams {
 		actor, err := h.console.engine.ResumeSession(ctx, s.token, h.console.opts.CallerAddress(s.request), false)
 		switch {
 		case errors.Is(err, rentroll.CodeUnauthenticated):
-			h.tell(s, message{"ended", nil})
+			h.tell(s, newMessage("ended", nil))
 			continue
 		case err != nil:
 			continue // the database is away: what is shown stays
 		}
 		for _, t := range s.topics {
-			if every := int(t.route.every / tickInterval); every > 1 && n%every != 0 {
-				continue
+			if t.route.due(last, now) || t.sent == nil { // who has just come does not wait
+				h.send(ctx, s, t, actor, made)
 			}
-			h.send(ctx, s, t, actor, made)
 		}
-		h.tell(s, message{"tick", n})
+		h.tell(s, beat)
 	}
 }
 
 // send makes a topic, unless that was done in this tick for somebody who sees the same, and sends it where it has changed.
-func (h *hub) send(ctx context.Context, s *stream, t *topic, actor rentroll.Actor, made map[string][]byte) {
+func (h *hub) send(ctx context.Context, s *stream, t *topic, actor rentroll.Actor, made map[string]*news) {
 	v := h.console.visitOf(nil, t.request.WithContext(ctx), t.route, s.token, actor)
 	v.news = true
 	seenBy := fmt.Sprint(t.address, "\n", actor.Kind, actor.TenantID, actor.Permissions, v.zone)
-	part, ok := made[seenBy]
-	if !ok {
+	n := made[seenBy]
+	if n == nil {
+		n = &news{}
 		data, err := t.route.page(v)
 		if err == nil {
-			part, err = v.part("live", data)
+			n.part, err = v.part("live", data)
 		}
-		if err != nil {
-			part = nil // gone, or not to be read at the moment: what is shown stays
+		if err == nil {
+			n.message = newMessage("part", map[string]string{"at": t.address, "html": string(n.part)})
+		} else {
+			n.part = nil // gone, or not to be read at the moment: what is shown stays
 		}
-		made[seenBy] = part
+		made[seenBy] = n
 	}
-	if part == nil || bytes.Equal(part, t.sent) {
+	if n.part == nil || bytes.Equal(n.part, t.sent) {
 		return
 	}
-	t.sent = part
-	h.tell(s, message{"part", map[string]string{"at": t.address, "html": string(part)}})
+	t.sent = n.part
+	h.tell(s, n.message)
 }
 
 // tell sends a message to a stream, and ends one that does not read.

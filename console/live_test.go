@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -163,10 +165,10 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal("nobody may join")
 	}
 	for n := range 2 * maxWaiting {
-		h.tell(slow, message{"tick", n})
-		h.tell(quick, message{"tick", n})
-		if m := <-quick.news; m.data != n {
-			t.Fatalf("the quick one is told %v, want %d", m.data, n)
+		h.tell(slow, newMessage("tick", n))
+		h.tell(quick, newMessage("tick", n))
+		if m := <-quick.news; string(m.data) != strconv.Itoa(n) {
+			t.Fatalf("the quick one is told %s, want %d", m.data, n)
 		}
 	}
 	select {
@@ -180,7 +182,7 @@ func TestSlowReader(t *testing.T) {
 	default:
 	}
 	h.leave(slow)
-	h.tell(slow, message{"tick", 0}) // its connection is another request's by now
+	h.tell(slow, newMessage("tick", 0)) // its connection is another request's by now
 	h.close()
 	select {
 	case <-quick.gone:
@@ -232,13 +234,36 @@ func TestOneTickerForAll(t *testing.T) {
 			topics: []*topic{{address: "/console/tenants", request: request, route: at}},
 		})
 	}
-	w.console.live.tick(streams, 0)
+	w.console.live.tick(streams, -1, 0)
 	if made != 1 {
 		t.Errorf("the page was made %d times for 50 browsers", made)
 	}
 	for _, s := range streams {
 		if m := <-s.news; m.event != "part" {
 			t.Fatalf("a browser is told %+v", m)
+		}
+	}
+}
+
+// TestBusyServerTicksLess: where a tick takes long the next one comes later, and each page as often as it is meant to, or with
+// every tick where those come less often.
+func TestBusyServerTicksLess(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]time.Duration{
+		-time.Second: tickInterval, 0: tickInterval, 100 * time.Millisecond: tickInterval, 250 * time.Millisecond: 1250 * time.Millisecond,
+		time.Second: tickMost, 20 * time.Second: tickMost,
+	} {
+		if got := untilNext(took); got != want {
+			t.Errorf("after a tick of %v the next one comes after %v, want %v", took, got, want)
+		}
+	}
+	each, second := &route{}, &route{every: 2 * time.Second}
+	for _, c := range []struct {
+		last, now  int
+		each, both bool
+	}{{-1, 0, true, true}, {0, 1, true, false}, {1, 2, true, true}, {1, 4, true, true}, {4, 9, true, true}} {
+		if each.due(c.last, c.now) != c.each || second.due(c.last, c.now) != c.both {
+			t.Errorf("at %d after %d: %v and %v", c.now, c.last, each.due(c.last, c.now), second.due(c.last, c.now))
 		}
 	}
 }

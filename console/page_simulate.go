@@ -27,8 +27,19 @@ type simulatePage struct {
 	Edit, Change string // where limits that are tried are edited and saved; "" where they are not, or not by this visitor
 
 	Failure   *failure
-	Simulated *simulated // nil where nothing was asked, or could not be answered
+	Simulated *simulated // nil where nothing was asked, could not be answered, or is answered later
+
+	Later string // the address of the answer, which takes a while; "" where it is here
+	Wait  string // the address of this page with the answer, for who has no scripts
+	Alone bool   // the answer is all that is wanted
 }
+
+// simulatedAtOnce is how many runs and events are replayed before a page is shown. Where there are more, the page comes without
+// the answer, and fetches it.
+const simulatedAtOnce = 2000
+
+// simulateAt is the address of the page.
+const simulateAt = root + "plans/simulate"
 
 // Ranges are the choices of the field for the range.
 func (p *simulatePage) Ranges() []choice {
@@ -38,14 +49,20 @@ func (p *simulatePage) Ranges() []choice {
 // simulateTenants is how many tenants are suggested.
 const simulateTenants = 50
 
-func (v *visit) simulatePlan() (any, error) {
+func (v *visit) simulatePlan() (any, error) { return v.simulatePage(v.query("wait") != "", false) }
+
+// answerSimulation is the part of the page that takes a while.
+func (v *visit) answerSimulation() (any, error) { return v.simulatePage(true, true) }
+
+// simulatePage makes the page, or the answer alone; with all of the answer, however long it takes, or with none that takes long.
+func (v *visit) simulatePage(all, alone bool) (any, error) {
 	if !v.simulates() {
 		return nil, v.actorLacks(rentroll.PermQuotaRead)
 	}
 	fields := v.r.URL.Query()
 	p := &simulatePage{
 		Plan: strings.TrimSpace(fields.Get("name")), Tenant: strings.TrimSpace(fields.Get("tenant")),
-		Range: fields.Get("range"), Start: fields.Get("start"), End: fields.Get("end"), Until: fields.Get("until"),
+		Range: fields.Get("range"), Start: fields.Get("start"), End: fields.Get("end"), Until: fields.Get("until"), Alone: alone,
 	}
 	if p.Range == "" {
 		p.Range = "30d"
@@ -58,13 +75,22 @@ func (v *visit) simulatePlan() (any, error) {
 		return nil, err
 	}
 	v.title = "Simulation of " + p.Plan
-	if err := v.simulateChoices(p); err != nil {
-		return nil, err
+	if !alone {
+		if err := v.simulateChoices(p); err != nil {
+			return nil, err
+		}
 	}
 	if p.Tenant == "" {
 		return p, nil
 	}
-	p.Simulated, err = v.simulate(p, limits)
+	most := simulatedAtOnce
+	if all {
+		most = 0
+	}
+	p.Simulated, err = v.simulate(p, limits, most)
+	if err == nil && !all && !p.Simulated.Complete {
+		p.Simulated, p.Later, p.Wait = nil, v.simulateQuery(simulateAt+"/answer", nil), v.simulateQuery(simulateAt, url.Values{"wait": {"1"}})
+	}
 	switch rentroll.CodeOf(err) {
 	case rentroll.CodeNotFound, rentroll.CodeUnknownPlan, rentroll.CodeValidationFailed: // the form stays, to be corrected
 		f := failureOf(err)
@@ -118,6 +144,14 @@ func (v *visit) simulateChoices(p *simulatePage) error {
 	return nil
 }
 
+// simulateQuery is an address with what this one asks, but for some fields, which are left out where they are nil.
+func (v *visit) simulateQuery(at string, other url.Values) string {
+	query := v.r.URL.Query()
+	query.Del("wait")
+	maps.Copy(query, other) // nil is written as nothing
+	return at + "?" + query.Encode()
+}
+
 // planAt is the address of a page about the limits of a plan, with limits that it does not have.
 func planAt(page, name string, limits url.Values) string {
 	query := url.Values{"name": {name}}
@@ -125,8 +159,8 @@ func planAt(page, name string, limits url.Values) string {
 	return root + "plans/" + page + "?" + query.Encode()
 }
 
-// simulate asks the engine.
-func (v *visit) simulate(p *simulatePage, limits quota.Limits) (*simulated, error) {
+// simulate asks the engine, which looks at so many runs and events.
+func (v *visit) simulate(p *simulatePage, limits quota.Limits, most int) (*simulated, error) {
 	id, err := v.engine.ResolveTenant(v, p.Tenant)
 	if err != nil {
 		return nil, err
@@ -143,7 +177,7 @@ func (v *visit) simulate(p *simulatePage, limits quota.Limits) (*simulated, erro
 			return nil, err
 		}
 	}
-	params := rentroll.SimulatePlanParams{TenantID: id, Plan: p.Plan, Limits: limits}
+	params := rentroll.SimulatePlanParams{TenantID: id, Plan: p.Plan, Limits: limits, MaxRows: most}
 	if params.Start, params.End, err = v.simulatedRange(p, s.Zone, anchor); err != nil {
 		return nil, err
 	}
@@ -152,9 +186,7 @@ func (v *visit) simulate(p *simulatePage, limits quota.Limits) (*simulated, erro
 	}
 	s.GoOn = v.goOn(s)
 	if p.Until != "" {
-		again := v.r.URL.Query()
-		again.Del("until")
-		s.Again = v.r.URL.Path + "?" + again.Encode()
+		s.Again = v.simulateQuery(simulateAt, url.Values{"until": nil})
 	}
 	return s, v.enough(p, s, limits)
 }
@@ -205,14 +237,11 @@ func (v *visit) goOn(s *simulated) string {
 	if s.Complete {
 		return ""
 	}
-	query := v.r.URL.Query()
-	query.Del("until")
-	if query.Get("range") != "custom" {
-		query.Del("end")
+	rest := url.Values{"range": {"custom"}, "start": {s.End.In(s.Zone).Format(time.DateOnly)}, "until": nil}
+	if v.query("range") != "custom" {
+		rest["end"] = nil
 	}
-	query.Set("range", "custom")
-	query.Set("start", s.End.In(s.Zone).Format(time.DateOnly))
-	return v.r.URL.Path + "?" + query.Encode()
+	return v.simulateQuery(simulateAt, rest)
 }
 
 // enough fills in where limits that deny nothing are tried: those that were asked about, raised to what was needed. They are
@@ -236,9 +265,8 @@ func (v *visit) enough(p *simulatePage, s *simulated, limits quota.Limits) error
 			raised[q.Quota] = limit
 		}
 	}
-	query := v.r.URL.Query()
-	maps.Copy(query, limitFields(raised))
-	query.Set("until", s.End.UTC().Format(time.RFC3339Nano))
-	s.Enough = v.r.URL.Path + "?" + query.Encode()
+	other := limitFields(raised)
+	other.Set("until", s.End.UTC().Format(time.RFC3339Nano))
+	s.Enough = v.simulateQuery(simulateAt, other)
 	return nil
 }

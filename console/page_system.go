@@ -65,19 +65,39 @@ func (p *systemPage) StoreName() string {
 }
 
 // PerBatch is how many commands shared a commit, on average.
-func (p *systemPage) PerBatch() string {
-	if p.Batches == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f", float64(p.Commands)/float64(p.Batches))
-}
+func (p *systemPage) PerBatch() string { return perBatch(p.Batches, p.Commands) }
 
 // PerCommit is how long a commit took, on average.
-func (p *systemPage) PerCommit() string {
-	if p.Batches == 0 {
+func (p *systemPage) PerCommit() string { return perCommit(p.Batches, p.CommitTime) }
+
+// LatelyPerBatch is PerBatch of the last minute.
+func (p *systemPage) LatelyPerBatch() string { return perBatch(p.Lately.Batches, p.Lately.Commands) }
+
+// LatelyPerCommit is PerCommit of the last minute.
+func (p *systemPage) LatelyPerCommit() string {
+	return perCommit(p.Lately.Batches, p.Lately.CommitTime)
+}
+
+// LatelySlowest is how long the longest commit of the last minute took.
+func (p *systemPage) LatelySlowest() string {
+	if p.Lately.Batches == 0 {
 		return "–"
 	}
-	return millis(p.CommitTime / time.Duration(p.Batches))
+	return millis(p.Lately.Slowest)
+}
+
+func perBatch(batches, commands uint64) string {
+	if batches == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f", float64(commands)/float64(batches))
+}
+
+func perCommit(batches uint64, took time.Duration) string {
+	if batches == 0 {
+		return "–"
+	}
+	return millis(took / time.Duration(batches))
 }
 
 // Answered is how long the database took to answer.

@@ -37,6 +37,7 @@ var routes = []route{
 	{at: "GET /console/plans/edit", title: "Plan", nav: "plans", page: (*visit).editPlan, template: "plan-edit"},
 	{at: "GET /console/plans/change", title: "Plan", nav: "plans", page: (*visit).changedPlan, template: "plan-change"},
 	{at: "GET /console/plans/simulate", title: "Simulation", nav: "plans", page: (*visit).simulatePlan, template: "plan-simulate"},
+	{at: "GET /console/plans/simulate/answer", title: "Simulation", nav: "plans", page: (*visit).answerSimulation, template: "plan-simulate", part: true},
 	{at: "POST /console/plans/save", act: (*visit).savePlan},
 	{at: "POST /console/plans/retire", act: (*visit).retirePlan},
 	{at: "GET /console/keys", title: "Keys", nav: "keys", page: (*visit).keys, template: "keys"},

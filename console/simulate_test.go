@@ -64,6 +64,44 @@ func TestSimulatePage(t *testing.T) {
 	b.is("a day before", b.get("/console/plans/simulate?name=tiny&tenant=acme&range=custom&start=2026-01-01&end=2026-01-02"), http.StatusOK, "No run was admitted in this range.")
 }
 
+// TestLongSimulation: where there is much to replay the page comes at once, and fetches the answer; who has no scripts can wait
+// for it.
+func TestLongSimulation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	acme, _ := w.busy("acme")
+	_, _, err := w.engine.PutPlan(t.Context(), rentroll.PutPlanParams{Name: "tiny", Limits: quota.Limits{quota.RunsPerDay: quota.Of(3)}})
+	w.must(err)
+	events := make([]rentroll.UsageParams, rentroll.MaxUsageBatch)
+	for i := range events {
+		events[i] = rentroll.UsageParams{Meter: rentroll.MeterTokensUsed, Amount: 1}
+	}
+	for range 1 + simulatedAtOnce/len(events) {
+		_, err := w.engine.RecordUsageBatch(t.Context(), rentroll.RecordUsageBatchParams{TenantID: acme.ID, Events: events})
+		w.must(err)
+	}
+	const answered = "<strong>1</strong> would have been denied"
+	b := w.signedIn(operatorSecret)
+	page := b.get("/console/plans/simulate?name=tiny&tenant=acme")
+	b.is("the page", page, http.StatusOK, `<form class="filters simulate"`)
+	b.is("what is going on", page, http.StatusOK, "The answer comes here by itself.")
+	if strings.Contains(page.body, answered) {
+		t.Error("the page has waited for the answer")
+	}
+	part := b.get(html.UnescapeString(regexp.MustCompile(`hx-get="([^"]+)"`).FindStringSubmatch(page.body)[1]))
+	b.is("the answer", part, http.StatusOK, answered)
+	b.is("what is needed", part, http.StatusOK, `<a href="/console/plans/simulate?`)
+	if strings.Contains(part.body, "<form") || strings.Contains(part.body, "<html") {
+		t.Error("the answer comes with the page around it")
+	}
+	whole := b.get(html.UnescapeString(regexp.MustCompile(`<a href="([^"]+)">Wait for the answer`).FindStringSubmatch(page.body)[1]))
+	b.is("the page that waits", whole, http.StatusOK, answered)
+	b.is("its form", whole, http.StatusOK, `<form class="filters simulate"`)
+	b.is("a part that can't be answered", b.get("/console/plans/simulate/answer?name=tiny&tenant=nobody"), http.StatusNotFound, "Not found")
+	own := w.signedIn(w.key(acme, "read:*"))
+	own.is("a tenant's key", own.get("/console/plans/simulate/answer?name=tiny&tenant=acme"), http.StatusForbidden, "operator")
+}
+
 // TestSimulateRefusals: what can't be answered leaves the form to be corrected, and who may not know is told nothing.
 func TestSimulateRefusals(t *testing.T) {
 	t.Parallel()

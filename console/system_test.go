@@ -15,10 +15,10 @@ func TestSystemPage(t *testing.T) {
 	acme := w.tenant("acme")
 	b := w.signedIn(operatorSecret)
 	page := b.get("/console/system")
-	for _, want := range []string{"1.2.3", "SQLite", "here.db", "Listens on", "127.0.0.1:1", "ready", "A batch took, on average"} {
+	for _, want := range []string{"1.2.3", "SQLite", "here.db", "Listens on", "127.0.0.1:1", "ready", "a batch took, on average", "Commands decided in the last minute"} {
 		b.is("the system", page, http.StatusOK, want)
 	}
-	if m := w.engine.Metrics(); m.Batches == 0 || m.CommitTime <= 0 {
+	if m := w.engine.Metrics(); m.Batches == 0 || m.CommitTime <= 0 || m.Lately.Batches == 0 || m.Lately.Slowest > m.CommitTime {
 		t.Errorf("a tenant was made, and %d batches took %v", m.Batches, m.CommitTime)
 	}
 	tenant := w.signedIn(w.key(acme, "*"))

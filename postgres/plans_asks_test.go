@@ -69,6 +69,8 @@ var parameters = map[string]struct {
 	"listRuns":          {201, []any{whose{}, uid(9000), 201}},
 	"filterRuns":        {5000, []any{whose{}, uid(9000), 201, 5000, 4, ""}},
 	"filterRunsOf":      {5000, []any{whose{}, uid(9000), 201, 5000, 0, "", uid(7)}},
+	"openRuns":          {1000, []any{whose{}, uid(9000), 201, 1000, 2, ""}},
+	"openRunsOf":        {1000, []any{whose{}, uid(9000), 201, 1000, 2, "", uid(7)}},
 	"lastScanned":       {5001, []any{whose{}, uid(9000), 4999}},
 	"loadPayload":       {1, []any{whose{}, uid(9001)}},
 	"listSubjects":      {202, []any{whose{}, "subject-5", 201}},

@@ -53,6 +53,8 @@ var (
 		"listWaiting":        "runs_open",
 		"overdueRuns":        "runs_open",
 		"countOverdueRuns":   "runs_open",
+		"openRuns":           "runs_open",
+		"openRunsOf":         "runs_open",
 		"expiredSessions":    "sessions_expired",
 		"sumHeld":            "runs_open",
 		"openSubjects":       "runs_open",

@@ -17,17 +17,20 @@ import (
 // channel while nobody uses it.
 type database struct {
 	path    string
+	file    *file
 	opts    Options
 	writer  chan *connection
 	readers chan *connection
 	closed  chan struct{}
 	closing sync.Once
 	made    map[chan *connection]int // how many connections belong into each channel
+
+	checkpointer *checkpointer
 }
 
-func newDatabase(path string, opts Options) *database {
+func newDatabase(path string, file *file, opts Options) *database {
 	return &database{
-		path: path, opts: opts,
+		path: path, file: file, opts: opts,
 		writer: make(chan *connection, 1), readers: make(chan *connection, opts.Readers), closed: make(chan struct{}),
 		made: make(map[chan *connection]int),
 	}
@@ -37,7 +40,7 @@ func newDatabase(path string, opts Options) *database {
 func (d *database) open() error {
 	// SQLite opens a file that can only be read, and fails at the first write: here is one that changes nothing.
 	const write = "DELETE FROM batches WHERE 0"
-	checkpoint := fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages)
+	checkpoint := fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", stopPages)
 	if err := d.add(d.writer, d.opts.CacheBytes, checkpoint, write); err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (d *database) open() error {
 			return err
 		}
 	}
-	return nil
+	return d.checkpoints()
 }
 
 func (d *database) add(to chan *connection, cache int64, more ...string) error {
@@ -131,6 +134,9 @@ func (d *database) begin(ctx context.Context, from chan *connection, begin strin
 	}
 	c.SetInterrupt(ctx.Done())
 	s := &session{conn: c, home: from}
+	if from == d.writer {
+		s.after = append(s.after, d.checkpointer.committed)
+	}
 	if err := c.execute(begin); err != nil {
 		s.Rollback()
 		return nil, classify(ctx, "begin", err)
@@ -143,12 +149,16 @@ func (d *database) Close() error {
 	var err error
 	d.closing.Do(func() {
 		close(d.closed)
+		if d.checkpointer != nil {
+			err = d.checkpointer.close()
+		}
 		for _, pool := range []chan *connection{d.readers, d.writer} { // the writer last: it puts the log into the file
 			for range d.made[pool] {
 				c := <-pool
 				err = errors.Join(err, c.Close())
 			}
 		}
+		err = errors.Join(err, d.file.release())
 	})
 	return err
 }

@@ -25,6 +25,37 @@ func OpenInside(ctx context.Context, path string, options *Options) (rentroll.St
 // Writer calls do with the connection that writes, while nobody else has it.
 func (i Inside) Writer(do func(c *sqlite.Conn) error) error { return with(i.database.writer, 1, do) }
 
+// Write calls do with the connection that writes, in a transaction that is then committed.
+func (i Inside) Write(ctx context.Context, do func(c *sqlite.Conn) error) error {
+	s, err := i.database.Write(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Rollback()
+	if err := do(s.(*session).conn.Conn); err != nil {
+		return err
+	}
+	return s.Commit(ctx)
+}
+
+// CarryAt lets the log be carried into the file when it holds so many pages.
+func (i Inside) CarryAt(pages int64) { i.database.checkpointer.pages.Store(pages) }
+
+// Log returns how many pages the log holds, and how many of these are in the file.
+func (i Inside) Log() (held, carried int64, err error) {
+	c := <-i.database.writer
+	defer func() { i.database.writer <- c }()
+	state, err := checkpoint(c, lookAtLog)
+	return state.held, state.carried, err
+}
+
+// OpenFiles returns how many files are open to be synced.
+func OpenFiles() int {
+	files.Lock()
+	defer files.Unlock()
+	return len(files.open)
+}
+
 // Readers calls do with every connection that reads.
 func (i Inside) Readers(do func(c *sqlite.Conn) error) error {
 	return with(i.database.readers, i.database.opts.Readers, do)

@@ -37,7 +37,9 @@ var (
 		"groupEventsByKey":    "likewise",
 		"groupEventsByKept":   "likewise",
 		"sumHeld":             "groups a tenant's open runs by key family; asked when a tenant is reconciled",
-		"openSubjects":        "likewise, by subject; asked when a subject's row is made while runs are open",
+		"openRuns":            "puts a thousand open runs of a tenant at most, found by their lease, in the order of their admission",
+		"openRunsOf":          "likewise",
+		"openSubjects":        "groups a tenant's open runs by subject; asked when a subject's row is made while runs are open",
 		"sumKeyTokens":        "groups a stretch of events by key, likewise",
 		"sumBuckets":          "groups a stretch of events by bucket and meter, likewise",
 		"sumBucketsByWorker":  "likewise, by worker, too",
@@ -169,6 +171,8 @@ func TestPlansOfHotStatements(t *testing.T) {
 		"membershipsOfUser": "SEARCH members USING INDEX members_user (user_id=?)",
 		"sumEvents":         "SEARCH usage_events USING INDEX sqlite_autoindex_usage_events_1 (tenant_id=? AND time>? AND time<?)",
 		"sumRollups":        "SEARCH usage_rollups USING PRIMARY KEY (tenant_id=? AND dimension=? AND bucket>? AND bucket<?)",
+		"openRuns":          "SEARCH runs USING INDEX runs_open (tenant_id=?)",
+		"openRunsOf":        "SEARCH runs USING INDEX runs_open (tenant_id=?)",
 		"lastScanned":       "SEARCH runs USING COVERING INDEX sqlite_autoindex_runs_1 (tenant_id=? AND id<?)",
 	} {
 		plan := strings.Join(explain(t, inside, sqlstore.Statements()[name].SQL), "\n")

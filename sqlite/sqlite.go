@@ -45,10 +45,6 @@ const (
 	defaultCacheBytes  = 64 << 20
 	readerCacheShare   = 8
 
-	// checkpointPages is how many pages the write-ahead log may hold before the writer carries them into the file. A
-	// page that is changed often is then carried once. At 4 KiB a page the log stays around 64 MiB.
-	checkpointPages = 16000
-
 	// applicationID marks a file as Rentroll's, for this program and for file(1): "Rent".
 	applicationID = 0x52656e74
 )
@@ -87,10 +83,17 @@ func openDatabase(ctx context.Context, path string, options *Options) (*database
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("sqlite: %s: there is no folder %s", path, filepath.Dir(path))
 	}
-	if err := migrate(ctx, path, opts.BusyTimeout); err != nil {
+	if err := claim(path); err != nil {
 		return nil, err
 	}
-	d := newDatabase(path, opts)
+	file, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
+	}
+	if err := migrate(ctx, path, opts.BusyTimeout); err != nil {
+		return nil, errors.Join(err, file.release())
+	}
+	d := newDatabase(path, file, opts)
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -113,9 +116,6 @@ func claim(path string) error {
 // migrate brings the schema up to date, through connections of its own. The first only looks: what turns out to be
 // another program's file is not to be changed, its journal mode included.
 func migrate(ctx context.Context, path string, busy time.Duration) error {
-	if err := claim(path); err != nil {
-		return err
-	}
 	if err := notTiny(path); err != nil {
 		return fmt.Errorf("sqlite: %s: %w", path, err)
 	}

@@ -74,7 +74,7 @@ func TestPragmas(t *testing.T) {
 		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "temp_store": "2", "busy_timeout": "1234",
 		"application_id": "1382379124",
 	}
-	writer := map[string]string{"query_only": "0", "cache_size": "-16384", "wal_autocheckpoint": "16000"}
+	writer := map[string]string{"query_only": "0", "cache_size": "-16384", "wal_autocheckpoint": "64000"}
 	readers := map[string]string{"query_only": "1", "cache_size": "-2048"}
 	n := 0
 	if err := inside.Readers(func(c *zombiezen.Conn) error {

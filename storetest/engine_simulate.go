@@ -93,6 +93,7 @@ func engineSimulates(s *scene) {
 	for name, p := range map[string]rentroll.SimulatePlanParams{
 		"start":           {TenantID: t.ID, Plan: "free", Start: h.Now().Add(time.Hour)},
 		"end":             {TenantID: t.ID, Plan: "free", Start: begin, End: begin},
+		"max_rows":        {TenantID: t.ID, Plan: "free", Start: begin, MaxRows: rentroll.MaxSimulatedRows + 1},
 		"limits.nonsense": {TenantID: t.ID, Plan: "free", Start: begin, Limits: quota.Limits{"nonsense": quota.Of(1)}},
 	} {
 		_, err := h.SimulatePlan(context.WithoutCancel(ctx), p)

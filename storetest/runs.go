@@ -58,6 +58,7 @@ func runTests() []test {
 		test{"ListOfNobody", listNoRuns},
 		test{"ListWithFilters", listRunsFilters},
 		test{"ListScansABoundedStretch", listRunsScan},
+		test{"ListFewOpenRuns", listFewOpenRuns},
 		test{"ListEndsWhereTheScanDoes", listRunsScanEnd},
 		test{"CountOverdue", countOverdueRuns},
 		test{"Overdue", overdueRuns},
@@ -171,6 +172,9 @@ func listRunsFilters(s *scene) {
 				for _, limit := range []int{3, 60} {
 					f := rentroll.RunFilter{TenantID: tenant, Status: status, WorkerID: worker, APIKeyID: key, Limit: limit, Scan: 60}
 					s.checkRunPages(f, rows)
+					few := f
+					few.FewOpen = true
+					s.checkRunPages(few, rows)
 					f.Limit, f.Scan = 3, 7
 					s.checkRunPages(f, rows)
 				}
@@ -219,6 +223,28 @@ func listRunsScan(s *scene) {
 	same(s, "the second stretch", s.listRuns(f), rentroll.RunPage{Next: rows[19].ID})
 	f.Before = rows[19].ID
 	same(s, "the last stretch", s.listRuns(f), rentroll.RunPage{Runs: rows[22:23]})
+}
+
+// listFewOpenRuns: where a tenant has few open runs they are found at once, however many runs came after them. Of runs that
+// have ended FewOpen says nothing.
+func listFewOpenRuns(s *scene) {
+	tenant, rows := s.newRuns(25, func(i int, r *rentroll.Run) {
+		switch r.Status = rentroll.RunCompleted; i {
+		case 0, 3:
+			r.Status = rentroll.RunRunning
+		case 1, 2:
+			r.Status = rentroll.RunQueued
+		}
+	})
+	s.newLease(newID[rentroll.TenantID](s), rentroll.RunRunning, 0) // another tenant's
+	f := rentroll.RunFilter{TenantID: tenant, Status: rentroll.RunRunning, Limit: 5, Scan: 10, FewOpen: true}
+	same(s, "the running ones", s.listRuns(f), rentroll.RunPage{Runs: []*rentroll.Run{rows[21], rows[24]}})
+	f.Limit = 1
+	same(s, "their first page", s.listRuns(f), rentroll.RunPage{Runs: rows[21:22], Next: rows[21].ID})
+	f.Before = rows[21].ID
+	same(s, "their last page", s.listRuns(f), rentroll.RunPage{Runs: rows[24:]})
+	f = rentroll.RunFilter{TenantID: tenant, Status: rentroll.RunCrashed, Limit: 5, Scan: 10, FewOpen: true}
+	same(s, "a stretch of those that have crashed", s.listRuns(f), rentroll.RunPage{Next: rows[9].ID})
 }
 
 // listRunsScanEnd: a list that ends with the stretch that was looked at has no next page.

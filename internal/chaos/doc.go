@@ -8,7 +8,8 @@
 //	          answered is asked again of another server, under the same idempotency key
 //	audit     what is stored against what was answered: every effect once, no limit passed at any time, counters equal to
 //	          rows, and nothing held when every run has ended
-//	steps     one run's life alone, on either store: its process is killed at every moment of every step
+//	steps     one run's life alone and a load of usage in bulk behind it, on either store: its process is killed at every
+//	          moment of every step
 //	errands   a purge and a pruning, whose process is killed in each of their transactions
 //
 // All of it are tests. The everyday one takes some seconds; longer, or once more:

@@ -24,7 +24,7 @@ import (
 	"github.com/rentroll/rentroll/sqlite"
 )
 
-// A run's life is played by a process that kills itself at one moment of one step, for every moment of every step. Then
+// A run's life, and what is recorded and loaded behind it, is played by a process that kills itself at one moment of one step, for every moment of every step. Then
 // somebody else goes on, or nobody does and the lease runs out.
 
 // step is one call in the life of a run.
@@ -68,6 +68,58 @@ var steps = []step{
 		}})
 		return err
 	}},
+	{name: "load", tokens: 140, spend: 900, pages: 12 + loadPages, do: func(s *story) error {
+		return s.load(rentroll.RecordUsageBatchParams{Events: load(), IdempotencyKey: "load"}, loadEvents-loadRepeats, loadEvents-loadRepeats)
+	}},
+	{name: "load more", tokens: 140, spend: 900, pages: 12 + loadPages + morePages, do: func(s *story) error {
+		var events []rentroll.UsageParams
+		for _, e := range load() {
+			if e.EventID != "" { // by which alone nothing counts twice
+				events = append(events, e)
+			}
+		}
+		for i := range morePages / 2 {
+			events = append(events, rentroll.UsageParams{Meter: "pages", Amount: 2, EventID: fmt.Sprint("more ", i)})
+		}
+		return s.load(rentroll.RecordUsageBatchParams{Events: events}, 0, morePages/2)
+	}},
+}
+
+// What is loaded in bulk, in the lane that is for that.
+const (
+	loadEvents  = 400
+	loadRepeats = 100 // of them, under the id of the event in front
+	loadPages   = 100*(1+3) + 100*2
+	morePages   = 300
+)
+
+// load is one call's events: every fourth one repeats the one in front of it, and every fourth one has no id.
+func load() (events []rentroll.UsageParams) {
+	for i := range loadEvents / 4 {
+		first := rentroll.UsageParams{Meter: "pages", Amount: 1, EventID: fmt.Sprint("load ", i)}
+		events = append(events, first, first, rentroll.UsageParams{Meter: "pages", Amount: 2},
+			rentroll.UsageParams{Meter: "pages", Amount: 3, EventID: fmt.Sprint("load, too, ", i)})
+	}
+	return events
+}
+
+// load records events in one call, of which either of two numbers must be recorded: as many as are new where the call came
+// before and where it did not. The others are duplicates.
+func (s *story) load(p rentroll.RecordUsageBatchParams, again, first int64) error {
+	p.TenantID = s.Tenant
+	receipt, err := s.RecordUsageBatch(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	told := make(map[rentroll.UsageStatus]int64)
+	for _, item := range receipt.Items {
+		told[item.Status]++
+	}
+	recorded, duplicates := told[rentroll.UsageRecorded], told[rentroll.UsageDuplicate]
+	if all := int64(len(p.Events)); recorded+duplicates != all || recorded != again && recorded != first {
+		return fmt.Errorf("of %d events %v, want %d recorded or %d, and the others duplicates", all, told, again, first)
+	}
+	return nil
 }
 
 // completes is the number of the step that ends the run.

@@ -162,6 +162,8 @@ var (
 	listRuns     = runs.query("WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
 	filterRuns   = filteredRuns("")
 	filterRunsOf = filteredRuns(" AND api_key_id = $7")
+	openRuns     = filteredOpenRuns("")
+	openRunsOf   = filteredOpenRuns(" AND api_key_id = $7")
 	lastScanned  = &Stmt{SQL: "SELECT id FROM runs WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT 2 OFFSET $3"}
 	loadPayload  = &Stmt{SQL: "SELECT kind, body FROM run_payloads WHERE tenant_id = $1 AND run_id = $2"}
 	listWorkers  = workers.query("WHERE tenant_id = $1 ORDER BY worker_id")
@@ -171,6 +173,13 @@ var (
 func filteredRuns(more string) *Stmt {
 	return &Stmt{SQL: "SELECT " + names(runs.columns) + " FROM (SELECT " + names(runs.columns) + scannedRuns +
 		") AS scanned WHERE ($5 = 0 OR status = $5) AND ($6 = '' OR worker_id = $6)" + more + " ORDER BY id DESC LIMIT $3"}
+}
+
+// filteredOpenRuns does the same where all open runs are looked at, which are at most $4.
+func filteredOpenRuns(more string) *Stmt {
+	return &Stmt{SQL: "SELECT " + names(runs.columns) + " FROM (SELECT " + names(runs.columns) +
+		" FROM runs WHERE tenant_id = $1 AND status <= 2 ORDER BY lease_expires_at LIMIT $4) AS open" +
+		" WHERE id < $2 AND status = $5 AND ($6 = '' OR worker_id = $6)" + more + " ORDER BY id DESC LIMIT $3"}
 }
 
 // askRuns loads the open runs whose lease has run out, and the first whose has not.
@@ -220,6 +229,7 @@ func (r *reader) CountOverdueRuns(ctx context.Context, tenant rentroll.TenantID,
 // ListRuns lists runs, newest first.
 func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentroll.RunPage, err error) {
 	plain := f.Status == "" && f.WorkerID == "" && f.APIKeyID.IsZero()
+	open := f.FewOpen && (f.Status == rentroll.RunQueued || f.Status == rentroll.RunRunning)
 	request := &Request{
 		Stmt: filterRuns, Rows: 1,
 		Bind: func(_ int, a Args) {
@@ -245,6 +255,10 @@ func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentro
 	switch {
 	case plain:
 		request.Stmt = listRuns
+	case open && f.APIKeyID.IsZero():
+		request.Stmt = openRuns
+	case open:
+		request.Stmt = openRunsOf
 	case !f.APIKeyID.IsZero():
 		request.Stmt = filterRunsOf
 	}
@@ -256,7 +270,7 @@ func (r *reader) ListRuns(ctx context.Context, f rentroll.RunFilter) (out rentro
 		out.Next = out.Runs[f.Limit-1].ID
 		return out, nil
 	}
-	if plain {
+	if plain || open {
 		return out, nil
 	}
 	// Fewer than asked for: the list ends here, or there is a run behind the last that was looked at.
