@@ -35,6 +35,7 @@ type Account struct {
 	Workers        int64 // enabled
 	APIKeys        int64 // active
 	Subjects       int64 // that have a row; zero where no subject is counted
+	UncountedRuns  int64 // open ones that name a subject which has no row
 	Owners         int64
 
 	// Lower bounds of the earliest lease of an open run and of the earliest expiry of an active key; zero where there

@@ -194,3 +194,74 @@ func TestAnswersAreTheCallers(t *testing.T) {
 	}
 	must(engine.Close())
 }
+
+// countsQuestions is a store that counts how often a transaction looks at all open runs of a tenant.
+type countsQuestions struct {
+	rentroll.Store
+
+	asked atomic.Int64
+}
+
+func (s *countsQuestions) Begin(ctx context.Context) (rentroll.Tx, error) {
+	tx, err := s.Store.Begin(ctx)
+	return &countedTx{tx, s}, err
+}
+
+type countedTx struct {
+	rentroll.Tx
+
+	of *countsQuestions
+}
+
+func (t *countedTx) Load(ctx context.Context, b *rentroll.Batch) error {
+	for _, answer := range b.OpenSubjects {
+		if answer == nil {
+			t.of.asked.Add(1)
+		}
+	}
+	return t.Tx.Load(ctx, b)
+}
+
+// The first run of a subject looks at all runs that its tenant has open only while some of them are counted in no row of a
+// subject: else a tenant with many of them would have each of its new subjects pay for all the others.
+func TestNewSubjectsDoNotLookAtAllRuns(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	store, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "rentroll.db"), nil)
+	must(err)
+	counting := &countsQuestions{Store: store}
+	engine, err := rentroll.New(counting, &rentroll.Options{SweepInterval: -1})
+	must(err)
+	tenant := value(engine.CreateTenant(ctx, rentroll.CreateTenantParams{
+		Name: "Acme", Slug: "acme", LimitOverrides: quota.Limits{quota.ConcurrentRuns: quota.NoLimit()},
+	}))
+	admit := func(subject string) *rentroll.Run {
+		return value(engine.CreateRun(ctx, rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft", Subject: subject}))
+	}
+	before := []*rentroll.Run{admit("ada"), admit("ada"), admit("bob")} // nothing limits them: they are counted nowhere
+	value(engine.UpdateTenant(ctx, rentroll.UpdateTenantParams{TenantID: tenant.ID, Change: func(edit *rentroll.TenantEdit) error {
+		edit.LimitOverrides[quota.ForSubjects(quota.ConcurrentRuns)] = quota.Of(3)
+		return nil
+	}}))
+	admit("ada")
+	admit("cyd")
+	if _, err := engine.CreateRun(ctx, rentroll.CreateRunParams{TenantID: tenant.ID, WorkerID: "writer", Task: "draft", Subject: "ada"}); !errors.Is(err, rentroll.CodeQuotaExceeded) {
+		t.Errorf("a fourth run of one subject: %v", err)
+	}
+	if n := counting.asked.Load(); n != 2 {
+		t.Errorf("while bob's run was counted nowhere, %d transactions looked at all open runs, want 2", n)
+	}
+	for _, run := range before {
+		value(engine.CancelRun(ctx, rentroll.RunRef{TenantID: tenant.ID, RunID: run.ID}))
+	}
+	for _, subject := range []string{"dan", "eve", "fay"} {
+		admit(subject)
+	}
+	if n := counting.asked.Load(); n != 2 {
+		t.Errorf("%d transactions looked at all open runs, want none since all of them are counted", n-2)
+	}
+	if found := value(engine.Reconcile(ctx, rentroll.ReconcileParams{})).Differences; len(found) > 0 {
+		t.Errorf("differences: %+v", found)
+	}
+	must(engine.Close())
+}

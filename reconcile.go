@@ -138,6 +138,7 @@ var counters = map[string]func(a *Account) *int64{
 	"api_keys":        func(a *Account) *int64 { return &a.APIKeys },
 	"owners":          func(a *Account) *int64 { return &a.Owners },
 	"subjects":        func(a *Account) *int64 { return &a.Subjects },
+	"uncounted_runs":  func(a *Account) *int64 { return &a.UncountedRuns },
 }
 
 // useCounters are those of a key family.

@@ -7,7 +7,7 @@ import (
 )
 
 // subjects compares the rows of subjects: how many there are, what the open runs of each hold, and what it has used of its
-// day and month since the row was made.
+// day and month since the row was made; and how many open runs of subjects are in none of them.
 func (c *recount) subjects(ctx context.Context) error {
 	var rows []*Subject
 	for after := ""; ; {
@@ -21,16 +21,24 @@ func (c *recount) subjects(ctx context.Context) error {
 		after = page[len(page)-1].Subject
 	}
 	c.number("subjects", c.account.Subjects, int64(len(rows)))
-	if len(rows) == 0 {
-		return nil
-	}
 	b := &Batch{}
 	ask(&b.OpenSubjects, c.tenant)
 	if err := c.Load(ctx, b); err != nil {
 		return err
 	}
+	open, uncounted := *b.OpenSubjects[c.tenant], int64(0)
+	for _, held := range open {
+		uncounted += held.Runs
+	}
 	for _, s := range rows {
-		held := (*b.OpenSubjects[c.tenant])[s.Subject]
+		uncounted -= open[s.Subject].Runs
+	}
+	c.number("uncounted_runs", c.account.UncountedRuns, uncounted)
+	if len(rows) == 0 {
+		return nil
+	}
+	for _, s := range rows {
+		held := open[s.Subject]
 		c.subject(s, "concurrent_runs", s.ConcurrentRuns, held.Runs)
 		c.subject(s, "tokens_reserved", s.TokensReserved, held.Reserved)
 	}

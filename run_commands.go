@@ -199,8 +199,11 @@ func (c *createRun) admitted(l *ledger, a *Account, r applicant, soft bool, now 
 		run.Family = r.use.Family
 		l.KeyUses.Put(KeyRef{r.use.TenantID, r.use.Family}, r.use.with(run))
 	}
-	if r.subject != nil {
-		l.putSubject(a, r.subject.with(a, run))
+	if run.Subject != "" {
+		a.UncountedRuns++
+		if r.subject != nil {
+			l.countIn(a, r.subject, run)
+		}
 	}
 	a.hold(run)
 	l.payload(run, PayloadInput, c.p.Input)
@@ -288,11 +291,14 @@ func (l *ledger) free(a *Account, run *Run) {
 		next.TokensReserved -= run.ReservedTokens
 		l.KeyUses.Put(KeyRef{use.TenantID, use.Family}, &next)
 	}
-	if s, _ := l.subjectOf(a, run); s != nil {
+	switch s, _ := l.subjectOf(a, run); {
+	case s != nil:
 		next := *s
 		next.ConcurrentRuns--
 		next.TokensReserved -= run.ReservedTokens
 		l.putSubject(a, &next)
+	case run.Subject != "":
+		a.UncountedRuns--
 	}
 }
 
@@ -481,14 +487,6 @@ func (e *Engine) replayRun(ctx context.Context, tenant TenantID, o *once) (*Run,
 	run, err := replay(o.result, func(id RunID) (*Run, error) { return e.readRun(ctx, RunRef{tenant, id}) },
 		func(r *Run) *bool { return &r.Replayed })
 	return run, ofGone(err, o.result)
-}
-
-// ofGone says of a run that is not kept any more that an idempotency key stands for it.
-func ofGone(err error, run string) error {
-	if errors.Is(err, CodeNotFound) {
-		return errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", run)
-	}
-	return err
 }
 
 func (e *Engine) readRun(ctx context.Context, ref RunRef) (*Run, error) {

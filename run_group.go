@@ -98,6 +98,14 @@ func (e *Engine) replayGroup(ctx context.Context, tenant TenantID, result string
 	return out, nil
 }
 
+// ofGone says of a run that is not kept any more that an idempotency key stands for it.
+func ofGone(err error, run string) error {
+	if errors.Is(err, CodeNotFound) {
+		return errorf(CodeNotFound, "this idempotency key stands for the run %s, which is not kept any more", run)
+	}
+	return err
+}
+
 // createRuns decides on a group: first on a copy of what the runs share, then, where all of them fit, for good.
 type createRuns struct {
 	header

@@ -136,15 +136,15 @@ func (l *ledger) subject(a *Account, plan *Plan, name string, now time.Time) (*S
 // newSubject makes the row of a subject, with what its runs hold.
 func (l *ledger) newSubject(a *Account, name string, now time.Time) (*Subject, error) {
 	s := &Subject{TenantID: a.TenantID, Subject: name, CreatedAt: now}
-	open := l.storedRuns(a)
-	if open {
-		ask(&l.OpenSubjects, a.TenantID)
-		stored := l.OpenSubjects[a.TenantID]
-		if stored == nil {
-			return nil, errMore
-		}
-		s.ConcurrentRuns, s.TokensReserved = (*stored)[name].Runs, (*stored)[name].Reserved
+	if a.UncountedRuns == 0 { // to look at all that are open is dear
+		return s, nil
 	}
+	ask(&l.OpenSubjects, a.TenantID)
+	stored := l.OpenSubjects[a.TenantID]
+	if stored == nil {
+		return nil, errMore
+	}
+	s.ConcurrentRuns, s.TokensReserved = (*stored)[name].Runs, (*stored)[name].Reserved
 	count := func(run *Run, sign int64) {
 		if run != nil && run.TenantID == a.TenantID && string(run.Subject) == name && run.Status.Open() {
 			s.ConcurrentRuns += sign
@@ -152,22 +152,10 @@ func (l *ledger) newSubject(a *Account, name string, now time.Time) (*Subject, e
 		}
 	}
 	for ref, was := range l.Runs.stored { // what this transaction has changed is not stored yet
-		if open {
-			count(was, -1)
-		}
+		count(was, -1)
 		count(l.Runs.rows[ref], 1)
 	}
 	return s, nil
-}
-
-// storedRuns reports whether a tenant had open runs before this transaction. What it changes must not alter what a decision
-// asks for: one that has begun to change things can't ask any more.
-func (l *ledger) storedRuns(a *Account) bool {
-	before := a
-	if was, changed := l.Accounts.stored[a.TenantID]; changed {
-		before = was
-	}
-	return before != nil && before.ConcurrentRuns > 0
 }
 
 // subjectOf returns the row in which a run is counted, nil where it is in none; it asks for what is not loaded.
@@ -183,13 +171,29 @@ func (l *ledger) subjectOf(a *Account, run *Run) (*Subject, error) {
 	return l.Subjects.Get(ref), nil
 }
 
-// putSubject writes the row of a subject, which the account counts.
+// putSubject writes the row of a subject, which the account counts. What a new row holds is counted from now on.
 func (l *ledger) putSubject(a *Account, s *Subject) {
 	ref := SubjectRef{s.TenantID, s.Subject}
 	if l.Subjects.Get(ref) == nil {
 		a.Subjects++
+		a.UncountedRuns -= s.ConcurrentRuns
 	}
 	l.Subjects.Put(ref, s)
+}
+
+// countIn counts an admitted run, which was counted in no row, in that of its subject.
+func (l *ledger) countIn(a *Account, s *Subject, run *Run) {
+	if l.Subjects.Get(SubjectRef{s.TenantID, s.Subject}) != nil {
+		a.UncountedRuns--
+	}
+	l.putSubject(a, s.with(a, run))
+}
+
+// dropSubject deletes the row of a subject. What it holds is counted in no row any more.
+func (l *ledger) dropSubject(a *Account, s *Subject) {
+	l.Subjects.Delete(SubjectRef{s.TenantID, s.Subject})
+	a.Subjects--
+	a.UncountedRuns += s.ConcurrentRuns
 }
 
 // countersOf makes sure that the rows in which a run is counted beside the account are loaded.

@@ -168,8 +168,7 @@ func (c *deleteSubject) decide(l *ledger) error {
 		next.Limits, next.Reason = nil, ""
 		l.Subjects.Put(c.ref(), &next)
 	} else { // nothing limits it any more: its runs are counted nowhere
-		l.Subjects.Delete(c.ref())
-		a.Subjects--
+		l.dropSubject(a, was)
 	}
 	l.audit(a, c.by, now, change{action: "subject.delete", kind: "subject", id: c.subject, old: subjectChange{was.Limits, was.Reason}})
 	return nil
@@ -257,8 +256,7 @@ func (c *pruneSubjects) decide(l *ledger) error {
 	for _, s := range c.subjects {
 		ref := SubjectRef{c.tenant, s}
 		if row := l.Subjects.Get(ref); row != nil && row.idle(a) {
-			l.Subjects.Delete(ref)
-			a.Subjects--
+			l.dropSubject(a, row)
 			c.pruned++
 		}
 	}

@@ -237,7 +237,8 @@ func TestTheDatabaseIsAway(t *testing.T) {
 
 func TestTheDatabaseHangs(t *testing.T) {
 	t.Parallel()
-	w, store := failingWorld(t, func(e *rentroll.Options, o *Options) { o.Timeout, e.TenantQueue = 50*time.Millisecond, 1 })
+	w, store := failingWorld(t, func(e *rentroll.Options, _ *Options) { e.TenantQueue = 1 })
+	w.server.opts.Timeout = 50 * time.Millisecond // from here on: what made the world may take its time
 	store.hangs = make(chan struct{})
 	run := ask{method: "POST", path: "/v1/tenants/acme/runs", key: operatorSecret, body: `{"worker_id":"w","task":"t"}`}
 	overloaded := false

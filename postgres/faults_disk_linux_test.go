@@ -69,13 +69,15 @@ func TestFaultFileLimit(t *testing.T) {
 	c := pgtest.New(t)
 	s := newStandOn(t, c, standOptions{})
 	limit := func(bytes string) {
-		pids := strings.Fields(one[string](t, c.URL(), "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE backend_type = 'client backend'"))
-		pids = append(pids, postmaster(t, c))
-		for _, pid := range pids {
+		set := func(pid string) {
 			out, err := as(t, exec.CommandContext(t.Context(), "prlimit", "--pid", pid, "--fsize="+bytes+":"), c.Dir()).CombinedOutput()
 			if _, gone := os.Stat("/proc/" + pid); err != nil && gone == nil {
 				t.Fatalf("prlimit: %v\n%s", err, out)
 			}
+		}
+		set(postmaster(t, c)) // before the others are looked for: those that begin meanwhile have its limit
+		for pid := range strings.FieldsSeq(one[string](t, c.URL(), "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE backend_type = 'client backend'")) {
+			set(pid)
 		}
 	}
 	limit(strconv.Itoa(segment))

@@ -29,7 +29,7 @@ type filling struct {
 	columns string // "name=expression", separated by semicolons
 }
 
-// fillings has every table. What grows without bound has a million rows. Tables with foreign keys come first, because
+// fillings has every table. What grows without bound may have a million rows. Tables with foreign keys come first, because
 // unlogged tables may refer to others, but none that is logged to them.
 var fillings = []filling{
 	{"members", 200_000, "tenant_id=single(n); user_id=uid(n); id=uid(n); role='viewer'; created_at=n"},

@@ -111,6 +111,7 @@ func TestSimulationForLong(t *testing.T) {
 // TestSimulationCounted plays as many new histories as SIM_HISTORIES says, each on SQLite and on PostgreSQL, from
 // SIM_SEED on.
 func TestSimulationCounted(t *testing.T) {
+	t.Parallel()
 	histories, err := strconv.Atoi(os.Getenv("SIM_HISTORIES"))
 	if err != nil {
 		return // not asked for

@@ -100,6 +100,7 @@ var damages = []struct{ table, field, change string }{
 	{"subjects", "tokens_ahead", "UPDATE subjects SET tokens_ahead = 1"},
 	{"key_uses", "tokens_used", "UPDATE key_uses SET month_start = 0"},
 	{"accounts", "subjects", "UPDATE accounts SET subjects = 0 WHERE tenant_id = TENANT"},
+	{"accounts", "uncounted_runs", "UPDATE accounts SET uncounted_runs = 3 WHERE tenant_id = TENANT"},
 	{"meters", "day_used", "UPDATE meters SET day_used = day_used + 4 WHERE name = 'pages'"},
 	{"meters", "day_ahead", "UPDATE meters SET day_ahead = 4 WHERE name = 'pages'"},
 	{"meters", "month_used", "UPDATE meters SET month_used = 0 WHERE name = 'pages'"},
