@@ -128,8 +128,8 @@ await does("raise a limit until tomorrow", async () => {
   await main.getByLabel("Limit of").selectOption("tokens_per_month");
   await main.getByLabel("New limit").fill("12,000,000");
   await main.getByLabel("Reason").locator("visible=true").fill("end-to-end");
-  await main.getByRole("button", { name: "Set the limit" }).click();
-  await main.getByText("the new limit holds from now on").waitFor();
+  await main.getByLabel("New limit").press("Enter");
+  await main.getByText("the new limit holds from now on, 12,000,000").waitFor();
   await main.getByText("12,000,000 until").waitFor();
 });
 
@@ -293,6 +293,16 @@ await does("say why the suspended tenant is denied", async () => {
   await main.goto(`${base}/console/tenants?status=suspended`);
   await main.locator("tbody th a").first().click();
   await main.locator("#stopped").getByText(/is suspended: ./).waitFor();
+});
+
+await does("switch between light and dark, and charts with it", async () => {
+  await main.goto(`${base}/console/tenants/corner-bakery`);
+  for (const times of [1, 2]) {
+    const before = await main.locator(".chart canvas").count();
+    must(before > 0, "there is no chart");
+    await main.getByRole("button", { name: "Switch between light and dark" }).click();
+    must(await main.locator(".chart canvas").count() === before, `after ${times} times there are other charts than before`);
+  }
 });
 
 await does("work by keyboard alone", async () => {
