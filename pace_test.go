@@ -10,7 +10,7 @@ func TestPace(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
 	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	is := func(p *pace, now time.Duration, rows int, rest time.Duration) {
 		t.Helper()
 		if n := p.rows(at(now)); n != rows {

@@ -21,7 +21,7 @@ const (
 
 // OldRow names a row of one kind of one tenant. Which fields it has depends on the kind.
 type OldRow struct {
-	At         time.Time   // usage, denial_counts
+	At         time.Time   // usage, denial_counts; usage_marks, idempotency: when it was made, for it is deleted only as long as it is that one
 	ID         [16]byte    // usage, runs, denials
 	Text, More string      // usage_marks: the event id; denial_counts: code and quota; idempotency: operation and key
 	Payloads   PayloadKind // runs: which it has

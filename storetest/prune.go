@@ -114,6 +114,15 @@ func prunePayloads(s *scene) {
 	}
 }
 
+// another is what was listed if it were not what is there: it was pruned meanwhile, and its keys are used anew.
+func another(rows []rentroll.OldRow) []rentroll.OldRow {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].At = rows[i].At.Add(-time.Microsecond)
+	}
+	return rows
+}
+
 func pruneMarks(s *scene) {
 	tenant := newID[rentroll.TenantID](s)
 	for i := range 9 {
@@ -122,7 +131,11 @@ func pruneMarks(s *scene) {
 		s.put(func(b *rentroll.Batch) { b.Marks.Put(markRef(m), m) })
 	}
 	old := s.listOld(rentroll.OldFilter{TenantID: tenant, Kind: rentroll.PruneMarks, Before: after(1), Limit: 2})
-	same(s, "the old marks", old, []rentroll.OldRow{{Text: "e-0"}, {Text: "e-3"}, {Text: "e-6"}})
+	same(s, "the old marks", old, []rentroll.OldRow{{Text: "e-0", At: after(0)}, {Text: "e-3", At: after(0)}, {Text: "e-6", At: after(0)}})
+	s.prune(rentroll.PrunedMark{TenantID: tenant, Kind: rentroll.PruneMarks}, another(old))
+	if get(s, markRows, rentroll.MarkRef{TenantID: tenant, EventID: "e-3"}) == nil {
+		s.Error("a mark was deleted that was made anew since it was listed")
+	}
 	s.prune(rentroll.PrunedMark{TenantID: tenant, Kind: rentroll.PruneMarks}, old)
 	if get(s, markRows, rentroll.MarkRef{TenantID: tenant, EventID: "e-3"}) != nil || get(s, markRows, rentroll.MarkRef{TenantID: tenant, EventID: "e-4"}) == nil {
 		s.Error("another mark was deleted than the old ones")
@@ -138,7 +151,11 @@ func pruneOnce(s *scene) {
 		s.put(func(b *rentroll.Batch) { b.Once.Put(ref, &rentroll.OnceRecord{OnceRef: ref, CreatedAt: after(i % 2)}) })
 	}
 	old := s.listOld(rentroll.OldFilter{TenantID: tenant, Kind: rentroll.PruneOnce, Before: after(1), Limit: 1})
-	same(s, "the old records", old, []rentroll.OldRow{{Text: "a", More: "0"}, {Text: "a", More: "2"}})
+	same(s, "the old records", old, []rentroll.OldRow{{Text: "a", More: "0", At: after(0)}, {Text: "a", More: "2", At: after(0)}})
+	s.prune(rentroll.PrunedMark{TenantID: tenant, Kind: rentroll.PruneOnce}, another(old))
+	if get(s, onceRows, refs[2]) == nil {
+		s.Error("a record was deleted that was made anew since it was listed")
+	}
 	s.prune(rentroll.PrunedMark{TenantID: tenant, Kind: rentroll.PruneOnce}, old)
 	for i, ref := range refs {
 		if gone := get(s, onceRows, ref) == nil; gone != (i == 0 || i == 2) {

@@ -103,25 +103,6 @@ func load() (events []rentroll.UsageParams) {
 	return events
 }
 
-// load records events in one call, of which either of two numbers must be recorded: as many as are new where the call came
-// before and where it did not. The others are duplicates.
-func (s *story) load(p rentroll.RecordUsageBatchParams, again, first int64) error {
-	p.TenantID = s.Tenant
-	receipt, err := s.RecordUsageBatch(s.ctx, p)
-	if err != nil {
-		return err
-	}
-	told := make(map[rentroll.UsageStatus]int64)
-	for _, item := range receipt.Items {
-		told[item.Status]++
-	}
-	recorded, duplicates := told[rentroll.UsageRecorded], told[rentroll.UsageDuplicate]
-	if all := int64(len(p.Events)); recorded+duplicates != all || recorded != again && recorded != first {
-		return fmt.Errorf("of %d events %v, want %d recorded or %d, and the others duplicates", all, told, again, first)
-	}
-	return nil
-}
-
 // completes is the number of the step that ends the run.
 const completes = 5
 
@@ -165,6 +146,25 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Println("not killed:", err)
 	os.Exit(1)
+}
+
+// load records events in one call, of which either of two numbers must be recorded: as many as are new where the call came
+// before and where it did not. The others are duplicates.
+func (s *story) load(p rentroll.RecordUsageBatchParams, again, first int64) error {
+	p.TenantID = s.Tenant
+	receipt, err := s.RecordUsageBatch(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	told := make(map[rentroll.UsageStatus]int64)
+	for _, item := range receipt.Items {
+		told[item.Status]++
+	}
+	recorded, duplicates := told[rentroll.UsageRecorded], told[rentroll.UsageDuplicate]
+	if all := int64(len(p.Events)); recorded+duplicates != all || recorded != again && recorded != first {
+		return fmt.Errorf("of %d events %v, want %d recorded or %d, and the others duplicates", all, told, again, first)
+	}
+	return nil
 }
 
 // open opens the story's store.

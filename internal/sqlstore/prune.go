@@ -26,6 +26,15 @@ var (
 		SQL:  "DELETE FROM denial_counts WHERE tenant_id = $1 AND minute = $2 AND code = $3 AND quota = $4",
 		Bulk: &Bulk{Op: OpDelete, Table: "denial_counts", Columns: columns("tenant_id:id minute code:text quota:text"), Keys: 4},
 	}
+	// An event id or a key that was pruned may be in use again, for something new, when somebody prunes who listed it before.
+	removeMark = &Stmt{
+		SQL:  "DELETE FROM usage_marks WHERE tenant_id = $1 AND event_id = $2 AND recorded_at = $3",
+		Bulk: &Bulk{Op: OpDelete, Table: "usage_marks", Columns: columns("tenant_id:id event_id:text recorded_at"), Keys: 3},
+	}
+	removeOnce = &Stmt{
+		SQL:  "DELETE FROM idempotency WHERE tenant_id = $1 AND operation = $2 AND key = $3 AND created_at = $4",
+		Bulk: &Bulk{Op: OpDelete, Table: "idempotency", Columns: columns("tenant_id:id operation:text key:text created_at"), Keys: 4},
+	}
 	markPruned = &Stmt{SQL: `INSERT INTO pruned (tenant_id, kind, until_at) VALUES ($1, $2, $3)
 		ON CONFLICT (tenant_id, kind) DO UPDATE SET until_at = excluded.until_at WHERE pruned.until_at < excluded.until_at`}
 	listPruned = &Stmt{SQL: "SELECT kind, until_at FROM pruned WHERE tenant_id = $1"}
@@ -107,9 +116,11 @@ func scanOld(kind rentroll.PruneKind, row Row) (old rentroll.OldRow, at time.Tim
 	case rentroll.PruneRuns:
 		old.ID, old.Payloads = row.ID(), rentroll.PayloadKind(row.Int())
 	case rentroll.PruneMarks:
-		old.Text = row.Text()
+		old.Text, old.At = row.Text(), scanTime(row)
+		return old, old.At
 	case rentroll.PruneOnce:
-		old.Text, old.More = row.Text(), row.Text()
+		old.Text, old.More, old.At = row.Text(), row.Text(), scanTime(row)
+		return old, old.At
 	case rentroll.PruneSubjects: // oldQuery finds none
 	}
 	return old, scanTime(row)
@@ -157,9 +168,9 @@ func prunes(tenant rentroll.TenantID, kind rentroll.PruneKind, rows []rentroll.O
 	case rentroll.PruneDenials:
 		return remove(denials.remove, func(a Args, r rentroll.OldRow) { a.ID(r.ID) })
 	case rentroll.PruneMarks:
-		return remove(marks.remove, func(a Args, r rentroll.OldRow) { a.Text(r.Text) })
+		return remove(removeMark, func(a Args, r rentroll.OldRow) { a.Text(r.Text); bindTime(a, r.At) })
 	case rentroll.PruneOnce:
-		return remove(once.remove, func(a Args, r rentroll.OldRow) { a.Text(r.Text); a.Text(r.More) })
+		return remove(removeOnce, func(a Args, r rentroll.OldRow) { a.Text(r.Text); a.Text(r.More); bindTime(a, r.At) })
 	case rentroll.PruneRuns, rentroll.PruneSubjects: // these go with the account's batch
 	}
 	return requests

@@ -30,7 +30,7 @@ func Statements() map[string]*Stmt {
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"sumKept": sumKept, "nextKept": nextKept, "countKept": countKept, "nextDimension": nextDimension, "sumRecorded": sumRecorded, "sumCosts": sumCosts,
 		"oldUsage": oldUsage, "oldCounts": oldCounts, "oldDenials": oldDenials, "oldRuns": oldRuns, "oldMarks": oldMarks,
-		"oldOnce": oldOnce, "removeCount": removeCount, "markPruned": markPruned, "listPruned": listPruned,
+		"oldOnce": oldOnce, "removeCount": removeCount, "removeMark": removeMark, "removeOnce": removeOnce, "markPruned": markPruned, "listPruned": listPruned,
 		"listPeriods": listPeriods, "recentPeriods": recentPeriods, "keepPeriod": keepPeriod, "listDirectory": listDirectory,
 		"listEvents": listEvents, "listAllEvents": listAllEvents,
 		"listAudit": listAudit, "auditAfter": auditAfter, "listDenials": listDenials, "trimDenials": trimDenials, "addDenials": addDenials,
