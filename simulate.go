@@ -45,7 +45,7 @@ type Simulation struct {
 	RecordedDenials int64             `json:"recorded_denials"` // by these quotas, in the minutes of the range
 	Quotas          []SimulatedQuota  `json:"quotas"`           // those that admissions look at
 	Days            []SimulatedDay    `json:"days"`             // the tenant's days, without gap
-	Sample          []SimulatedDenial `json:"sample"`           // the first MaxSimulatedSample
+	Sample          []SimulatedDenial `json:"sample"`           // the first MaxSimulatedSample; none for callers without run:read
 	counts          map[quota.Name]*SimulatedQuota
 }
 
@@ -108,7 +108,8 @@ func (p *SimulatePlanParams) check() error {
 // SimulatePlan replays a tenant's admissions of a past range against the limits of a plan. The tenant's overrides stay in
 // force; so do its workers, and its zone and anchor, as they are now. Limits of API keys are not looked at. Tokens that a run
 // reserved after its admission count as if they had been reserved with it. It is a read and changes nothing. A range that
-// begins before what retention has kept is CodeValidationFailed. It needs an operator with quota:read.
+// begins before what retention has kept is CodeValidationFailed. It needs an operator with quota:read,
+// and run:read to see which runs would have been denied.
 func (e *Engine) SimulatePlan(ctx context.Context, p SimulatePlanParams) (*Simulation, error) {
 	if err := e.actor.mayOperate(PermQuotaRead); err != nil {
 		return nil, err
@@ -124,7 +125,11 @@ func (e *Engine) SimulatePlan(ctx context.Context, p SimulatePlanParams) (*Simul
 	if err != nil {
 		return nil, err
 	}
-	return s.finish(), nil
+	out := s.finish()
+	if e.actor.mayOperate(PermRunRead) != nil {
+		out.Sample = []SimulatedDenial{}
+	}
+	return out, nil
 }
 
 // simulation reads what a replay is fed with.

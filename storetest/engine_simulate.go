@@ -86,6 +86,13 @@ func engineSimulates(s *scene) {
 	if sim := simulate(rentroll.SimulatePlanParams{Plan: "x", Limits: less}); sim.Denied == 0 || len(sim.Sample) == 0 || sim.Sample[0].Quota != quota.RunsPerDay {
 		h.Errorf("less than what is needed denies nothing: %+v", sim)
 	}
+	few, _ := rentroll.CompilePermissions([]string{string(rentroll.PermQuotaRead)})
+	narrow := h.As(rentroll.Actor{Kind: rentroll.ActorOperator, OperatorKeyID: rentroll.OperatorKeyID{1}, Permissions: few})
+	sim, err := narrow.SimulatePlan(ctx, rentroll.SimulatePlanParams{TenantID: t.ID, Plan: "x", Limits: less, Start: begin})
+	h.must(err)
+	if sim.Denied == 0 || len(sim.Sample) > 0 {
+		h.Errorf("who may not read runs is told which: %+v", sim.Sample)
+	}
 	unknown := rentroll.SimulatePlanParams{TenantID: t.ID, Plan: "none", Start: begin}
 	if _, err := h.SimulatePlan(context.WithoutCancel(ctx), unknown); !errors.Is(err, rentroll.CodeNotFound) {
 		h.Errorf("a plan that there is not: %v", err)
