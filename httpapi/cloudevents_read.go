@@ -359,7 +359,7 @@ func (f *fieldErrors) identity(name, text string) {
 
 // instant reads the time of an event.
 func (f *fieldErrors) instant(text string) (t time.Time) {
-	quoted, err := jsontext.AppendQuote(nil, text)
+	quoted, err := jsontext.AppendQuote(nil, strings.ToUpper(text)) // RFC 3339 knows t and z in lower case, too
 	if err != nil || json.Unmarshal(quoted, &t) != nil {
 		f.add(ceTime, "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
 		return time.Time{}

@@ -45,7 +45,7 @@ func TestCloudEventsCount(t *testing.T) {
 	w.tell(w.key, cloudEventType, event).expect(200).has("items.0.status", "recorded", "items.0.event_id", "/s 1")
 	w.tell(w.key, cloudEventsType, "["+event+"]").expect(200).has("items.0.status", "duplicate")
 	header := map[string]string{
-		"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Time": "2026-11-23T09:00:00Z",
+		"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "emails", "Ce-Time": "2026-11-23t09:00:00z",
 	}
 	inBinary := func(id string) *reply {
 		header["Ce-Id"] = id
