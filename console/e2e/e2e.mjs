@@ -130,7 +130,7 @@ await does("raise a limit until tomorrow", async () => {
   await main.getByLabel("Reason").locator("visible=true").fill("end-to-end");
   await main.getByLabel("New limit").press("Enter");
   await main.getByText("the new limit holds from now on, 12,000,000").waitFor();
-  await main.getByText("12,000,000 until").waitFor();
+  await main.locator("li", { hasText: "12,000,000 until" }).waitFor();
 });
 
 await does("say what is wrong with a limit, where it was typed", async () => {
