@@ -93,15 +93,21 @@ func engineSimulates(s *scene) {
 	if sim.Denied == 0 || len(sim.Sample) > 0 {
 		h.Errorf("who may not read runs is told which: %+v", sim.Sample)
 	}
-	unknown := rentroll.SimulatePlanParams{TenantID: t.ID, Plan: "none", Start: begin}
+	refusesSimulations(ctx, h, t.ID, begin)
+}
+
+// refusesSimulations: what can't be simulated is refused, by the name of what is wrong.
+func refusesSimulations(ctx context.Context, h *house, tenant rentroll.TenantID, begin time.Time) {
+	h.Helper()
+	unknown := rentroll.SimulatePlanParams{TenantID: tenant, Plan: "none", Start: begin}
 	if _, err := h.SimulatePlan(context.WithoutCancel(ctx), unknown); !errors.Is(err, rentroll.CodeNotFound) {
 		h.Errorf("a plan that there is not: %v", err)
 	}
 	for name, p := range map[string]rentroll.SimulatePlanParams{
-		"start":           {TenantID: t.ID, Plan: "free", Start: h.Now().Add(time.Hour)},
-		"end":             {TenantID: t.ID, Plan: "free", Start: begin, End: begin},
-		"max_rows":        {TenantID: t.ID, Plan: "free", Start: begin, MaxRows: rentroll.MaxSimulatedRows + 1},
-		"limits.nonsense": {TenantID: t.ID, Plan: "free", Start: begin, Limits: quota.Limits{"nonsense": quota.Of(1)}},
+		"start":           {TenantID: tenant, Plan: "free", Start: h.Now().Add(time.Hour)},
+		"end":             {TenantID: tenant, Plan: "free", Start: begin, End: begin},
+		"max_rows":        {TenantID: tenant, Plan: "free", Start: begin, MaxRows: rentroll.MaxSimulatedRows + 1},
+		"limits.nonsense": {TenantID: tenant, Plan: "free", Start: begin, Limits: quota.Limits{"nonsense": quota.Of(1)}},
 	} {
 		_, err := h.SimulatePlan(context.WithoutCancel(ctx), p)
 		var refused *rentroll.Error
