@@ -53,7 +53,7 @@ cluster: ## Start two servers on one PostgreSQL behind nginx, from locally insta
 	@GO='$(GO)' deploy/local $(PORT)
 
 .PHONY: test
-test: ## The everyday tests, about five minutes on two cores, without cgo
+test: ## The everyday tests, about four minutes on two cores, without cgo
 	@.ci/postgres
 	CGO_ENABLED=0 $(GO) test -p 3 -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) ./... # many of them wait for other programs
 
