@@ -89,7 +89,12 @@ func TestKeysInMemoryWaitForNothing(t *testing.T) {
 			return ctx.times.Load()
 		}
 		verify() // into memory
-		if times := verify(); kept != (times == 0) {
+		times := verify()
+		// What was read before the engine first learnt of others' changes is read again.
+		for end := time.Now().Add(10 * time.Second); kept && times > 0 && time.Now().Before(end); {
+			times = verify()
+		}
+		if kept != (times == 0) {
 			t.Errorf("kept in memory %t: the request asked %d times when it ends", kept, times)
 		}
 	}
