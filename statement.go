@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rentroll/rentroll/quota"
@@ -37,7 +36,7 @@ type Statement struct {
 
 // StatementPeriod is a period that has a statement.
 type StatementPeriod struct {
-	Period   string    `json:"period"` // the date on which it starts in Timezone
+	Period   string    `json:"period"` // its name: the date on which it starts in Timezone; if it is short, the time (see GetStatement)
 	Start    time.Time `json:"start"`
 	End      time.Time `json:"end"`
 	Timezone string    `json:"timezone"`
@@ -95,15 +94,26 @@ func (p PastPeriod) complete(zone string, grace time.Duration) PastPeriod {
 	return p
 }
 
-// view is the period as callers see it.
-func (p PastPeriod) view(now time.Time) StatementPeriod {
+// shortPeriod is the length below which a period is named by the time of its start. Where a tenant's zone changes, two
+// periods can start on the same date, each in its own zone; but then they start less than two days apart.
+const shortPeriod = 48 * time.Hour
+
+// name tells a tenant's periods apart. One whose end is not known (at its start, then) is taken for a whole month.
+func (p PastPeriod) name() string {
+	if length := p.End.Sub(p.Start); length > 0 && length < shortPeriod {
+		return p.Start.UTC().Format(time.RFC3339)
+	}
 	zone, err := quota.LoadZone(p.Timezone)
 	if err != nil {
 		zone = time.UTC
 	}
+	return p.Start.In(zone).Format(time.DateOnly)
+}
+
+// view is the period as callers see it.
+func (p PastPeriod) view(now time.Time) StatementPeriod {
 	return StatementPeriod{
-		Period: p.Start.In(zone).Format(time.DateOnly), Start: p.Start, End: p.End, Timezone: p.Timezone, FinalAt: p.FinalAt,
-		Final: !now.Before(p.FinalAt),
+		Period: p.name(), Start: p.Start, End: p.End, Timezone: p.Timezone, FinalAt: p.FinalAt, Final: !now.Before(p.FinalAt),
 	}
 }
 
@@ -124,7 +134,9 @@ func (e *Engine) ListStatements(ctx context.Context, tenant TenantID) ([]Stateme
 	return out, err
 }
 
-// GetStatement reads the statement of a period, named by the date on which it starts. It needs usage:read.
+// GetStatement reads the statement of a period by the period's name: the date on which it starts, such as 2026-11-01. A
+// period of less than two days, as a change of a tenant's zone or anchor leaves one, is named by the time at which it
+// starts, in UTC as RFC 3339 has it: 2026-11-01T04:00:00Z. It needs usage:read.
 //
 // Each meter has the price that it had when the period began; where it had none, the first that came into force before
 // the period's end. An adjustment has the price of the period to which it belongs.
@@ -139,14 +151,13 @@ func (e *Engine) GetStatement(ctx context.Context, tenant TenantID, period strin
 		if err != nil {
 			return err
 		}
-		for _, p := range slices.Backward(periods) {
-			if v := p.view(now); v.Period == period {
-				s := statementReader{Reader: r, periods: periods, now: now, at: p}
-				out, err = s.read(ctx, v)
-				return err
-			}
+		i := slices.IndexFunc(periods, func(p PastPeriod) bool { return p.name() == period })
+		if i < 0 {
+			return notFound("statement")
 		}
-		return notFound("statement")
+		s := statementReader{Reader: r, periods: periods, now: now, at: periods[i]}
+		out, err = s.read(ctx)
+		return err
 	})
 	return out, err
 }
@@ -165,8 +176,8 @@ type statementReader struct {
 	peaks  []Rollup // of maxima, from the earliest adjusted period on
 }
 
-func (s *statementReader) read(ctx context.Context, v StatementPeriod) (*Statement, error) {
-	out := &Statement{StatementPeriod: v, TenantID: s.at.TenantID, Lines: []StatementLine{}, Adjustments: []StatementLine{}}
+func (s *statementReader) read(ctx context.Context) (*Statement, error) {
+	out := &Statement{StatementPeriod: s.at.view(s.now), TenantID: s.at.TenantID, Lines: []StatementLine{}, Adjustments: []StatementLine{}}
 	f := RollupFilter{TenantID: s.at.TenantID, Dimension: dimensionStatement, From: s.at.Start, To: s.at.Start.Add(bucketSize), Limit: allRollups}
 	rows, err := s.ListRollups(ctx, f)
 	if err != nil {
@@ -181,6 +192,7 @@ func (s *statementReader) read(ctx context.Context, v StatementPeriod) (*Stateme
 	if s.common, err = s.ListPrices(ctx, PlatformID, s.at.End); err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(rows, func(a, b Rollup) int { return s.belongs(a.Value).Start.Compare(s.belongs(b.Value).Start) })
 	earliest := s.at.Start
 	for _, row := range rows {
 		if p := s.belongs(row.Value); p.Start.Before(earliest) {
@@ -203,7 +215,6 @@ func (s *statementReader) read(ctx context.Context, v StatementPeriod) (*Stateme
 			out.Adjustments = append(out.Adjustments, line)
 		}
 	}
-	slices.SortStableFunc(out.Adjustments, func(a, b StatementLine) int { return strings.Compare(a.Period, b.Period) })
 	return out, nil
 }
 
@@ -232,7 +243,7 @@ func (s *statementReader) line(row Rollup) StatementLine {
 	}
 	period := s.belongs(row.Value)
 	line := StatementLine{
-		Meter: row.Meter, Period: period.view(s.now).Period, DisplayName: meter.DisplayName, Unit: string(meter.Unit),
+		Meter: row.Meter, Period: period.name(), DisplayName: meter.DisplayName, Unit: string(meter.Unit),
 		Aggregation: meter.Aggregation, Quantity: row.Total, Count: row.Events, PricePer: 1,
 	}
 	if meter.Aggregation == AggregateMax {

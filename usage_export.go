@@ -45,7 +45,7 @@ type UsageExport struct {
 type ExportedUsage struct {
 	UsageEvent
 
-	Statement string     `json:"statement"` // the period by the date on which it starts
+	Statement string     `json:"statement"` // the name of the period
 	Adjusts   NullString `json:"adjusts"`   // of an adjustment: the period to which the event belongs
 }
 
@@ -137,12 +137,7 @@ func (x *UsageExport) ofStatement(ctx context.Context, r Reader, stored *Account
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(periods, func(p PastPeriod) bool { return p.view(now).Period == name })
-	for j := i + 1; j < len(periods); j++ { // of two that began on one date the later one goes by it
-		if periods[j].view(now).Period == name {
-			i = j
-		}
-	}
+	i := slices.IndexFunc(periods, func(p PastPeriod) bool { return p.name() == name })
 	if i < 0 {
 		return notFound("statement")
 	}
@@ -201,8 +196,7 @@ func (x *UsageExport) Events(ctx context.Context) iter.Seq2[*ExportedUsage, erro
 // page reads the next page of a range, and moves the filter behind it; a limit of 0 says that there is no more.
 func (x *UsageExport) page(ctx context.Context, f *UsageFilter) (out []*ExportedUsage, err error) {
 	err = x.engine.viewTenant(ctx, x.TenantID, func(r Reader, stored *Account) error {
-		now := stored.clock(x.engine.now())
-		periods, err := periodsOf(ctx, r, stored, now, x.engine.core.opts.StatementGrace)
+		periods, err := periodsOf(ctx, r, stored, stored.clock(x.engine.now()), x.engine.core.opts.StatementGrace)
 		if err != nil {
 			return err
 		}
@@ -215,9 +209,9 @@ func (x *UsageExport) page(ctx context.Context, f *UsageFilter) (out []*Exported
 			if x.meter != "" && ev.Meter != x.meter || !x.on.IsZero() && !on.Start.Equal(x.on) {
 				continue
 			}
-			row := &ExportedUsage{UsageEvent: *ev, Statement: on.view(now).Period}
+			row := &ExportedUsage{UsageEvent: *ev, Statement: on.name()}
 			if !of.Start.Equal(on.Start) {
-				row.Adjusts = NullString(of.view(now).Period)
+				row.Adjusts = NullString(of.name())
 			}
 			out = append(out, row)
 		}
@@ -255,5 +249,5 @@ func periodWith(periods []PastPeriod, at time.Time) PastPeriod {
 		}
 	}
 	first := periods[0]
-	return PastPeriod{TenantID: first.TenantID, Start: at, End: first.Start, FinalAt: first.FinalAt, Timezone: first.Timezone}
+	return PastPeriod{TenantID: first.TenantID, Start: at, End: at, FinalAt: first.FinalAt, Timezone: first.Timezone}
 }

@@ -16,7 +16,7 @@ func (c *Client) ListStatements(ctx context.Context, tenant string) ([]rentroll.
 	return periods.Items, nil
 }
 
-// GetStatement reads the statement of a period, named by the date on which it starts.
+// GetStatement reads the statement of a period, by the name that ListStatements has of it: the date on which it starts, if it is not short.
 func (c *Client) GetStatement(ctx context.Context, tenant, period string) (*rentroll.Statement, error) {
 	return send[rentroll.Statement](ctx, c, &request{method: http.MethodGet, path: []string{"v1", "tenants", tenant, "statements", period}})
 }

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"strings"
+
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/csvrow"
 )
@@ -63,6 +65,6 @@ func (v *visit) statementCSV() (*file, error) {
 		name = p.Tenant.ID.String()
 	}
 	return &file{
-		name: "statement-" + name + "-" + p.Statement.Period + ".csv", contentType: "text/csv; charset=utf-8; header=present", body: csvrow.Statement(p.Statement),
+		name: "statement-" + name + "-" + strings.ReplaceAll(p.Statement.Period, ":", "") + ".csv", contentType: "text/csv; charset=utf-8; header=present", body: csvrow.Statement(p.Statement),
 	}, nil
 }

@@ -242,7 +242,7 @@ func (s *server) exportRoute() {
 	for _, p := range op.Parameters {
 		switch p.Name {
 		case "statement":
-			p.Description = "The events of the statement of this period, instead of a range: the date on which it starts."
+			p.Description = "The events of the statement of this period, instead of a range, by its name."
 		case "meter":
 			p.Description = "Only events of this meter."
 		case "after":

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/csvrow"
@@ -48,7 +49,7 @@ func writeStatement(w http.ResponseWriter, st *rentroll.Statement) error {
 	body := csvrow.Statement(st)
 	h := w.Header()
 	h.Set("Content-Type", csvType+"; charset=utf-8; header=present")
-	h.Set("Content-Disposition", `attachment; filename="statement-`+st.Period+`.csv"`)
+	h.Set("Content-Disposition", `attachment; filename="statement-`+strings.ReplaceAll(st.Period, ":", "")+`.csv"`)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // nobody is left to tell that the client went away

@@ -128,7 +128,7 @@ func describeParam(p *huma.Param) {
 		"order":    "`newest`; `nearest` to a limit first; or `busiest`, who has most runs of the present day, first.",
 		"at_least": "Only who has taken so much of a limit, in percent.", "since": "From this minute on.",
 		"format": "`csv`, or the form that is the default here; without it `Accept` decides.",
-		"period": "The date on which the period starts, in the tenant's zone.",
+		"period": "The name of the period: the date on which it starts, in the tenant's zone; of one of less than two days the time, in UTC.",
 		"meter":  "Name of a meter.", "bucket": "The width of the points.", "timezone": "IANA name; default the tenant's zone and billing months.",
 		"group_by": "`worker`, `key` or a dimension that the meter keeps.", "groups": "How many groups to tell apart; the rest is `other`.",
 		"start": "Beginning of the range, included.", "end": "End of the range, excluded.",

@@ -12,7 +12,7 @@ import (
 type usageStatement struct {
 	ofTenant
 
-	Period string `arg:"" optional:"" help:"The date on which the period starts, such as 2026-11-01. Without one: which periods there are."`
+	Period string `arg:"" optional:"" help:"The period, by the date on which it starts, such as 2026-11-01. Without one: which periods there are."`
 	Format string `enum:"table,csv" default:"table" help:"table, or csv for a row a line. Default: ${default}."`
 }
 

@@ -16,7 +16,7 @@ type usageExport struct {
 
 	Start     instant `placeholder:"TIME" help:"From then on. Default: the beginning of the present billing month."`
 	End       instant `placeholder:"TIME" help:"Until then. Default: now."`
-	Statement string  `placeholder:"DATE" help:"The events that stand on the statement of this period instead, adjustments included: the date on which it starts."`
+	Statement string  `placeholder:"PERIOD" help:"The events that stand on the statement of this period instead, adjustments included, such as 2026-11-01."`
 	Meter     string  `placeholder:"METER" help:"Only events of this meter."`
 	Format    string  `enum:"csv,jsonl" default:"jsonl" help:"csv, or jsonl for JSON Lines. Default: ${default}."`
 	Out       string  `placeholder:"FILE" type:"path" help:"Where to write. The file appears when all of it is there. Default: standard output."`

@@ -137,6 +137,9 @@ func standing(t *tenant, periods []past, on time.Time) (out []string) {
 }
 
 func (p *past) name() string {
+	if p.End.Before(p.Start.AddDate(0, 0, 2)) {
+		return p.Start.UTC().Format("2006-01-02T15:04:05Z")
+	}
 	zone, err := quota.LoadZone(p.zone)
 	if err != nil {
 		panic("model: " + err.Error())

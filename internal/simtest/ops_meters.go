@@ -136,7 +136,7 @@ func lineViews(lines []rentroll.StatementLine) (out []model.LineView) {
 	return out
 }
 
-// statements reads the statements of all periods. Of two periods that began on one date the later one goes by it.
+// statements reads the statements of all periods.
 func (s *side) statements(ctx context.Context, id rentroll.TenantID) (out []*model.StatementView, err error) {
 	periods, err := s.engine.ListStatements(ctx, id)
 	if err != nil {
