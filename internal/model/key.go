@@ -215,9 +215,7 @@ func (w *World) CreateKey(by Ref, now time.Time, p CreateKey) (*KeyView, *Refusa
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.keys[ref].view(w.tenants[p.Tenant].clock(now))
-		v.Replayed = true
-		return v, nil
+		return w.replayKey(p.Tenant, ref, now), nil
 	}
 	t := w.tenants[p.Tenant]
 	if t == nil {
@@ -382,4 +380,11 @@ func (k *key) verdict(t *tenant, now time.Time, permission, workerID string) str
 		return WorkerNotAllowed
 	}
 	return ""
+}
+
+// replayKey answers again with a key that was made before.
+func (w *World) replayKey(id, ref Ref, now time.Time) *KeyView {
+	v := w.keys[ref].view(w.tenants[id].clock(now))
+	v.Replayed = true
+	return v
 }

@@ -29,9 +29,7 @@ func (w *World) RotateKey(by Ref, now time.Time, p RotateKey) (*KeyView, *Refusa
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.keys[ref].view(w.tenants[p.Tenant].clock(now))
-		v.Replayed = true
-		return v, nil
+		return w.replayKey(p.Tenant, ref, now), nil
 	}
 	t, old := w.tenants[p.Tenant], w.keys[p.Key]
 	if t == nil || old == nil || old.Tenant != p.Tenant {
