@@ -87,10 +87,11 @@ const overSoft = "+"
 
 // consumption checks the parameters and makes the command.
 func (e *Engine) consumption(p ConsumeParams) (*consume, error) {
-	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
-		return nil, err
+	first := CreateRunParams{TenantID: p.TenantID}
+	if len(p.Items) > 0 {
+		first.WorkerID, first.APIKeyID = p.Items[0].WorkerID, p.Items[0].APIKeyID
 	}
-	if err := e.mayBegin(); err != nil {
+	if err := e.mayTake(first, PermUsageWrite); err != nil {
 		return nil, err
 	}
 	if n := len(p.Items); n == 0 || n > MaxConsume {

@@ -20,8 +20,7 @@ const (
 // reservation are taken, and the counters move, together or not at all. A denial is a *QuotaExceededError or an *Error
 // with a status code, and consumes nothing. It needs run:create.
 func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error) {
-	if err := e.may(p.TenantID, PermRunCreate); err != nil {
-		e.noteDenial(p, err)
+	if err := e.mayTake(p, PermRunCreate); err != nil {
 		return nil, err
 	}
 	if err := e.completeRunParams(&p).err(); err != nil {
@@ -399,6 +398,19 @@ func (e *Engine) mayBegin() error {
 		return errTenantSuspended
 	}
 	return e.onlyComplete()
+}
+
+// mayTake refuses what a caller may not ask for that decides about more use: a run, tokens, a consumption. As what the decision
+// itself refuses, such a refusal is a denial.
+func (e *Engine) mayTake(p CreateRunParams, permission Permission) error {
+	err := e.may(p.TenantID, permission)
+	if err == nil {
+		err = e.mayBegin()
+	}
+	if err != nil {
+		e.noteDenial(p, err)
+	}
+	return err
 }
 
 type renewRun struct {
