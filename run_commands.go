@@ -384,35 +384,6 @@ func (e *Engine) renew(ctx context.Context, c *renewRun) (*Run, error) {
 	return e.withPayloads(ctx, c.answer)
 }
 
-// onlyComplete refuses what the keys of a terminated tenant may not do though they may complete.
-func (e *Engine) onlyComplete() error {
-	if e.actor.status == TenantTerminated {
-		return errTenantTerminated
-	}
-	return nil
-}
-
-// mayBegin refuses what takes more than finishing what runs to the keys of a suspended tenant, too.
-func (e *Engine) mayBegin() error {
-	if e.actor.status == TenantSuspended {
-		return errTenantSuspended
-	}
-	return e.onlyComplete()
-}
-
-// mayTake refuses what a caller may not ask for that decides about more use: a run, tokens, a consumption. As what the decision
-// itself refuses, such a refusal is a denial.
-func (e *Engine) mayTake(p CreateRunParams, permission Permission) error {
-	err := e.may(p.TenantID, permission)
-	if err == nil {
-		err = e.mayBegin()
-	}
-	if err != nil {
-		e.noteDenial(p, err)
-	}
-	return err
-}
-
 type renewRun struct {
 	onRun
 	start  bool
