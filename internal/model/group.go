@@ -35,7 +35,8 @@ func (w *World) group(refs []Ref, replayed bool) (*GroupView, *Refusal) {
 }
 
 // CreateRuns admits all of the runs or none.
-func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (*GroupView, *Refusal) {
+func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (_ *GroupView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:create"); bad != nil {
 		return nil, bad
 	}
@@ -105,7 +106,8 @@ type ReserveTokens struct {
 }
 
 // ReserveTokens holds more tokens for an open run, or nothing.
-func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (*RunView, *Refusal) {
+func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (_ *RunView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:update"); bad != nil {
 		return nil, bad
 	}
