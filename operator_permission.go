@@ -12,6 +12,7 @@ const (
 	PermOperatorRead   Permission = "operator:read"
 	PermOperatorManage Permission = "operator:manage" // make and revoke operator keys
 	PermTenantPurge    Permission = "tenant:purge"    // remove an archived tenant with all its rows
+	PermTenantExport   Permission = "tenant:export"   // take all that is kept of a tenant away as an archive
 	PermAuditPrune     Permission = "audit:prune"     // take the oldest rows of an audit away, up to a checkpoint
 )
 
@@ -19,7 +20,7 @@ const (
 // behind those of permissionList.
 var operatorPermissionList = [...]Permission{
 	PermTenantManage, PermPlanManage, PermUserRead, PermUserManage, PermOperatorRead, PermOperatorManage,
-	PermAuditPrune, PermTenantPurge,
+	PermAuditPrune, PermTenantPurge, PermTenantExport,
 }
 
 // operatorPatterns has all that may stand in the list of an operator key.

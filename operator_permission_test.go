@@ -43,7 +43,7 @@ func TestPermissionsOfOperatorsOnly(t *testing.T) {
 		}
 	}
 	for list, want := range map[string][]Permission{
-		"tenant:*":   {PermTenantRead, PermTenantManage, PermTenantPurge},
+		"tenant:*":   {PermTenantRead, PermTenantManage, PermTenantPurge, PermTenantExport},
 		"operator:*": {PermOperatorRead, PermOperatorManage},
 		"*":          OperatorPermissions(),
 	} {

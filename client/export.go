@@ -99,39 +99,51 @@ func (e *Export) header(name string) string { return e.answer.Header.Get("Rentro
 
 // connect asks for what has not come yet.
 func (e *Export) connect() error {
-	target, err := e.client.target(&request{path: e.path, query: e.query})
+	answer, idle, stop, err := e.client.open(e.ctx, &request{method: http.MethodGet, path: e.path, query: e.query}, "application/x-ndjson")
 	if err != nil {
 		return err
-	}
-	ctx, stop := context.WithCancel(e.ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
-	if err != nil {
-		stop()
-		return &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
-	}
-	e.client.header(req.Header, &request{method: http.MethodGet}, nil)
-	req.Header.Set("Accept", "application/x-ndjson, application/problem+json")
-	idle := time.AfterFunc(e.client.opts.Timeout, stop)
-	answer, err := e.client.opts.HTTPClient.Do(req)
-	idle.Stop()
-	if err != nil {
-		stop()
-		return lost(err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		defer stop()
-		defer answer.Body.Close()
-		idle.Reset(e.client.opts.Timeout)
-		defer idle.Stop()
-		body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-		if err != nil {
-			return lost(err)
-		}
-		return refused(answer, body)
 	}
 	e.answer, e.stop, e.idle, e.here = answer, stop, idle, 0
 	e.lines = bufio.NewReaderSize(answer.Body, 64<<10)
 	return nil
+}
+
+// open asks for an answer of any length, of a media type. It ends when stop is called; idle, which does not run, calls it after
+// Options.Timeout.
+func (c *Client) open(ctx context.Context, r *request, media string) (answer *http.Response, idle *time.Timer, stop context.CancelFunc, err error) {
+	target, err := c.target(r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, end := context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	req, err := http.NewRequestWithContext(ctx, r.method, target, http.NoBody)
+	if err != nil {
+		return nil, nil, nil, &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
+	}
+	c.header(req.Header, r, nil)
+	req.Header.Set("Accept", media+", application/problem+json")
+	idle = time.AfterFunc(c.opts.Timeout, end)
+	answer, err = c.opts.HTTPClient.Do(req)
+	idle.Stop()
+	if err != nil {
+		return nil, nil, nil, lost(err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer, idle, end, nil
+	}
+	defer answer.Body.Close()
+	idle.Reset(c.opts.Timeout)
+	defer idle.Stop()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, nil, nil, lost(err)
+	}
+	return nil, nil, nil, refused(answer, body)
 }
 
 // again connects again after a failure, behind the last event that has come. It returns the failure where that is not to be.

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"bufio"
 	"context"
-	"errors"
-	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
@@ -64,7 +62,8 @@ func (s *server) exportUsage(c *call, p *exportUsageParams, _ *none) (nothing, e
 		return nothing{}, err
 	}
 	c.stream = func(w http.ResponseWriter, r *http.Request) error {
-		out := &eventStream{server: s, w: w, csv: csv}
+		out := &eventStream{csv: csv}
+		out.pieces = &pieces{server: s, w: w, headers: out.headers}
 		out.buffer = bufio.NewWriterSize(out, 64<<10)
 		return out.send(exchangeOf(c).Context, r, export)
 	}
@@ -123,29 +122,16 @@ func (f *fieldErrors) place(name, text string) (at time.Time, id rentroll.UsageI
 	return f.bound(name, before), id
 }
 
-// eventStream writes an export. A caller who does not read gets as long for every piece as for a whole request elsewhere.
+// eventStream writes an export of usage.
 type eventStream struct {
-	server *server
-	w      http.ResponseWriter
+	*pieces
+
 	csv    bool
 	buffer *bufio.Writer
-	begun  bool
-	cut    *time.Timer // ends the connection of a caller who has stopped reading
 }
 
-// Write sends a piece.
-func (s *eventStream) Write(p []byte) (int, error) {
-	if !s.begun {
-		s.begin()
-	}
-	s.cut.Reset(s.server.opts.Timeout)
-	defer s.cut.Stop()
-	return s.w.Write(p)
-}
-
-func (s *eventStream) begin() {
-	s.begun = true
-	h := s.w.Header()
+// headers are those of the answer.
+func (s *eventStream) headers(h http.Header) {
 	h.Set("Content-Type", linesType)
 	h.Set("Content-Disposition", `attachment; filename="usage.jsonl"`)
 	if s.csv {
@@ -153,11 +139,9 @@ func (s *eventStream) begin() {
 		h.Set("Content-Disposition", `attachment; filename="usage.csv"`)
 	}
 	h.Set("Trailer", eventsHeader)
-	s.w.WriteHeader(http.StatusOK)
 }
 
-// send writes all events. An error comes back only where nothing was sent yet; later on the stream is cut off, so that nobody
-// takes it for whole. ctx has no end but that of the connection.
+// send writes all events. ctx has no end but that of the connection.
 func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentroll.UsageExport) error {
 	h := s.w.Header()
 	h.Set(expectedHeader, strconv.FormatInt(export.Expected, 10))
@@ -165,33 +149,22 @@ func (s *eventStream) send(ctx context.Context, r *http.Request, export *rentrol
 		h.Set(startHeader, export.Start.Format(time.RFC3339Nano))
 		h.Set(endHeader, export.End.Format(time.RFC3339Nano))
 	}
-	if r.Method == http.MethodHead {
-		s.begin()
-		return nil
-	}
-	s.cut = time.AfterFunc(s.server.opts.Timeout, func() {
-		_ = http.NewResponseController(s.w).SetWriteDeadline(time.Unix(1, 0)) // where it can't, the connection's own holds
+	err := s.pieces.send(ctx, r, func() error {
+		events, err := s.all(ctx, export)
+		if err == nil {
+			err = s.buffer.Flush()
+		}
+		if err == nil {
+			h.Set(eventsHeader, strconv.FormatInt(events, 10))
+		}
+		return err
 	})
-	s.cut.Stop()
-	events, err := s.all(ctx, export)
-	if err == nil {
-		err = s.buffer.Flush()
-	}
-	switch {
-	case err == nil:
-		h.Set(eventsHeader, strconv.FormatInt(events, 10))
-		return nil
-	case !s.begun:
+	if err != nil {
 		for _, name := range []string{expectedHeader, startHeader, endHeader} {
 			h.Del(name)
 		}
-		return err
 	}
-	if !errors.Is(err, context.Canceled) {
-		s.server.opts.Logger.LogAttrs(ctx, slog.LevelError, "an export was cut off",
-			slog.String("request_id", exchangeOf(r.Context()).id), slog.String("error", err.Error()))
-	}
-	panic(http.ErrAbortHandler)
+	return err
 }
 
 func (s *eventStream) all(ctx context.Context, export *rentroll.UsageExport) (events int64, err error) {

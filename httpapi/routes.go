@@ -68,6 +68,8 @@ func (s *server) tenantRoutes() {
 		needs: rentroll.PermTenantPurge, status: http.StatusAccepted, codes: codes{rentroll.CodeInvalidTransition},
 	}, purgeTenant)
 
+	s.tenantExportRoute()
+
 	add(s, route{at: "GET /v1/plans", id: "listPlans", does: "List all plans, by name", needs: rentroll.PermPlanRead}, listPlans)
 	add(s, route{
 		at: "PUT /v1/plans/{name}", id: "putPlan", does: "Make a plan, or replace it whole", more: aboutPutPlan,

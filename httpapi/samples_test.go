@@ -31,6 +31,7 @@ var samples = []sample{
 	{id: "terminateTenant", at: "POST /v1/tenants/{suspended}/terminate", status: 200, alone: true, body: `{"reason":"gone"}`},
 	{id: "archiveTenant", at: "POST /v1/tenants/{terminated}/archive", status: 200, alone: true, body: `{"reason":"gone"}`},
 	{id: "purgeTenant", at: "DELETE /v1/tenants/{archived}", status: 202, alone: true},
+	{id: "exportTenant", at: "GET /v1/tenants/{tenant}/export", status: 200},
 	{id: "listPlans", at: "GET /v1/plans", status: 200},
 	{id: "putPlan", at: "PUT /v1/plans/custom", status: 200, body: `{"name":"custom","limits":{"workers":4,"runs_per_day":{"limit":null,"mode":"soft"}},"retired":true,"thresholds":[50,100]}`},
 	{id: "simulatePlan", at: "POST /v1/plans/pro/simulate", status: 200, body: `{"tenant":"acme","start":"2026-11-01T00:00:00Z","end":"2026-11-23T00:00:00Z"}`},

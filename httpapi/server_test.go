@@ -19,7 +19,7 @@ func TestRouter(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
 		"/", "/v1", "/v1/", "/v1/tenants/", "/v2/tenants", "/v1/Tenants", "/v1//tenants", "/v1/./tenants", "/v1/x/../tenants",
-		"/v1/tenants/acme/unknown", "/v1/tenants/acme/runs/x/y/z", "/v1/tenants/acme/export", "/v1/tenants/acme/webhooks",
+		"/v1/tenants/acme/unknown", "/v1/tenants/acme/runs/x/y/z", "/v1/tenants/acme/exports", "/v1/tenants/acme/webhooks",
 		"/v1/tenants//runs", "/livez/", "/docs/", "/docs/none", "/docs/web/docs.html", "/openapi.yaml", "/console", "/%2e%2e/", "/v1%2ftenants",
 	} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {

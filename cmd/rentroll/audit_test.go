@@ -1,11 +1,13 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,6 +111,7 @@ func TestAuditCommands(t *testing.T) {
 	a.run(1, "invalid_transition", "tenant purge other --yes")
 	a.run(0, "", "tenant terminate other")
 	a.run(0, "", "tenant archive other")
+	a.takeAway("other")
 	a.run(0, "other is gone", "tenant purge other --yes")
 	a.run(1, "not_found", "tenant purge other --yes")
 	p.stop()
@@ -117,6 +120,33 @@ func TestAuditCommands(t *testing.T) {
 	a.run(0, "signed by ", "audit verify --file pruned.jsonl --public-key audit.pub")
 	a.run(1, "signed by the key", "audit verify --file pruned.jsonl --public-key other.pub")
 	a.run(1, "The row of the signed head, 2, was pruned", "audit verify --file pruned.jsonl --head head.json --public-key audit.pub")
+}
+
+// takeAway exports a tenant, and verifies the audit in the archive.
+func (a *auditor) takeAway(tenant string) {
+	a.Helper()
+	if out := a.run(0, "usage_events.jsonl", "tenant export "+tenant+" --out whole.zip"); !strings.Contains(out, "audit.jsonl") {
+		a.Errorf("the export has %s", out)
+	}
+	archive, err := zip.OpenReader(filepath.Join(a.dir, "whole.zip"))
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer archive.Close()
+	audit, err := archive.Open("audit.jsonl")
+	if err != nil {
+		a.Fatal(err)
+	}
+	rows, err := io.ReadAll(audit)
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.write("taken.jsonl", string(rows))
+	a.run(0, "The audit holds: 4 rows.", "audit verify --file taken.jsonl --public-key audit.pub")
+	a.run(1, "not_found", "tenant export nobody --out none.zip")
+	if _, err := os.Stat(filepath.Join(a.dir, "none.zip")); err == nil {
+		a.Error("a file without an export is there")
+	}
 }
 
 // prune prunes all of a tenant's audit but the row that says so.

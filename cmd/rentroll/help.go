@@ -36,6 +36,7 @@ var examples = map[string][]string{
 	"tenant resume":    {"rentroll tenant resume acme"},
 	"tenant terminate": {"rentroll tenant terminate acme --reason 'Contract ended'"},
 	"tenant archive":   {"rentroll tenant archive acme"},
+	"tenant export":    {"rentroll tenant export acme --out acme.zip"},
 	"tenant purge":     {"rentroll tenant purge acme", "rentroll tenant purge acme --yes"},
 	"tenant quotas":    {"rentroll tenant quotas acme"},
 	"tenant denials":   {"rentroll tenant denials acme"},

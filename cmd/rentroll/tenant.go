@@ -24,6 +24,7 @@ type tenantCmd struct {
 	Resume    tenantResume    `cmd:"" help:"Make a suspended tenant active again."`
 	Terminate tenantTerminate `cmd:"" help:"End a tenant for good."`
 	Archive   tenantArchive   `cmd:"" help:"Put a terminated tenant away."`
+	Export    tenantExport    `cmd:"" help:"Write all that is kept of a tenant into a zip archive."`
 	Purge     tenantPurge     `cmd:"" help:"Remove an archived tenant with everything that there is of it, for ever."`
 	Quotas    tenantQuotas    `cmd:"" help:"Show how a tenant stands against its quotas."`
 	Denials   tenantDenials   `cmd:"" help:"Show a tenant's last denials, and why."`

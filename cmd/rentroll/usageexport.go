@@ -48,7 +48,7 @@ func (c *usageExport) Run(ctx context.Context, s *session) error {
 		_, err := io.Copy(s.std.out, watched)
 		return err
 	}
-	return writeWhole(c.Out, watched)
+	return writeWhole(c.Out, watched, nil)
 }
 
 // watchedExport tells how many events have been read.
@@ -65,8 +65,8 @@ func (w *watchedExport) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writeWhole writes a file that is there only when all of it is.
-func writeWhole(path string, in io.Reader) (err error) {
+// writeWhole writes a file that is there only when all of it is, and check, if there is one, finds it good.
+func writeWhole(path string, in io.Reader, check func(*os.File) error) (err error) {
 	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
@@ -79,6 +79,11 @@ func writeWhole(path string, in io.Reader) (err error) {
 	}()
 	if _, err = io.Copy(part, in); err != nil {
 		return err
+	}
+	if check != nil {
+		if err = check(part); err != nil {
+			return err
+		}
 	}
 	err = part.Sync()
 	if err == nil {
