@@ -51,10 +51,8 @@ type Export struct {
 	query  url.Values
 	csv    bool
 
-	answer *http.Response
-	lines  *bufio.Reader
-	idle   *time.Timer // ends a connection over which nothing comes
-	stop   context.CancelFunc
+	in    *download
+	lines *bufio.Reader
 
 	last   []byte // the line of the last event that has come
 	events int64  // that have come, over all connections
@@ -76,7 +74,6 @@ func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsa
 	}
 	e := &Export{
 		client: c, ctx: ctx, path: []string{"v1", "tenants", tenant, "usage", "events"}, query: p.query(), csv: format == FormatCSV,
-		stop: func() {},
 	}
 	if err := e.connect(); err != nil {
 		if err := e.again(err); err != nil {
@@ -95,55 +92,16 @@ func (c *Client) OpenUsageExport(ctx context.Context, tenant string, p ExportUsa
 	return e, nil
 }
 
-func (e *Export) header(name string) string { return e.answer.Header.Get("Rentroll-" + name) }
+func (e *Export) header(name string) string { return e.in.header.Get("Rentroll-" + name) }
 
 // connect asks for what has not come yet.
 func (e *Export) connect() error {
-	answer, idle, stop, err := e.client.open(e.ctx, &request{method: http.MethodGet, path: e.path, query: e.query}, "application/x-ndjson")
+	in, err := e.client.open(e.ctx, &request{method: http.MethodGet, path: e.path, query: e.query}, "application/x-ndjson")
 	if err != nil {
 		return err
 	}
-	e.answer, e.stop, e.idle, e.here = answer, stop, idle, 0
-	e.lines = bufio.NewReaderSize(answer.Body, 64<<10)
+	e.in, e.lines, e.here = in, bufio.NewReaderSize(in, 64<<10), 0
 	return nil
-}
-
-// open asks for an answer of any length, of a media type. It ends when stop is called; idle, which does not run, calls it after
-// Options.Timeout.
-func (c *Client) open(ctx context.Context, r *request, media string) (answer *http.Response, idle *time.Timer, stop context.CancelFunc, err error) {
-	target, err := c.target(r)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	ctx, end := context.WithCancel(ctx)
-	defer func() {
-		if err != nil {
-			end()
-		}
-	}()
-	req, err := http.NewRequestWithContext(ctx, r.method, target, http.NoBody)
-	if err != nil {
-		return nil, nil, nil, &Error{Code: rentroll.CodeMalformedRequest, Message: "the request can't be made", cause: err}
-	}
-	c.header(req.Header, r, nil)
-	req.Header.Set("Accept", media+", application/problem+json")
-	idle = time.AfterFunc(c.opts.Timeout, end)
-	answer, err = c.opts.HTTPClient.Do(req)
-	idle.Stop()
-	if err != nil {
-		return nil, nil, nil, lost(err)
-	}
-	if answer.StatusCode == http.StatusOK {
-		return answer, idle, end, nil
-	}
-	defer answer.Body.Close()
-	idle.Reset(c.opts.Timeout)
-	defer idle.Stop()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return nil, nil, nil, lost(err)
-	}
-	return nil, nil, nil, refused(answer, body)
 }
 
 // again connects again after a failure, behind the last event that has come. It returns the failure where that is not to be.
@@ -210,14 +168,12 @@ func (e *Export) next() ([]byte, error) {
 
 // line reads a line of this connection. io.EOF says that it was the last, which tells how many there were.
 func (e *Export) line() ([]byte, error) {
-	e.idle.Reset(e.client.opts.Timeout)
 	line, err := e.lines.ReadBytes('\n')
-	e.idle.Stop() // whoever reads may take long
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, errCutOff
 	case err != nil:
-		return nil, lost(err)
+		return nil, err
 	}
 	if bytes.HasPrefix(line, []byte(`{"events":`)) {
 		var last struct {
@@ -285,11 +241,9 @@ func (e *Export) Close() error {
 }
 
 func (e *Export) disconnect() {
-	if e.answer != nil {
-		e.idle.Stop()
-		_ = e.answer.Body.Close() // which has nothing to say that Read has not said
+	if e.in != nil {
+		_ = e.in.Close() // which has nothing to say that Read has not said
 	}
-	e.stop()
 }
 
 // ExportUsage reads single usage events, in the order of their times. The last pair has an error where not all of them have

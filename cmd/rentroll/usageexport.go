@@ -81,11 +81,11 @@ func writeWhole(path string, in io.Reader, check func(*os.File) error) (err erro
 		return err
 	}
 	if check != nil {
-		if err = check(part); err != nil {
-			return err
-		}
+		err = check(part)
 	}
-	err = part.Sync()
+	if err == nil {
+		err = part.Sync()
+	}
 	if err == nil {
 		err = part.Close()
 	}
