@@ -8,6 +8,7 @@ import (
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/internal/model"
+	"github.com/rentroll/rentroll/quota"
 )
 
 // agreed is the answer of operations that compare the model with the engine by themselves.
@@ -38,6 +39,9 @@ func simulatePlan(p model.SimulatePlan) op {
 			var got any
 			if err == nil {
 				got = s.simulationView(out)
+				for _, q := range out.Quotas {
+					s.met["SimulatePlan denied "+string(q.Quota)] += int(q.Denied)
+				}
 			}
 			if difference := compare(want, bad, got, refusal(err)); difference != "" {
 				return nil, errors.New(difference)
@@ -84,14 +88,26 @@ func (s *side) simulationView(out *rentroll.Simulation) *model.SimulationView {
 	return v
 }
 
-// whatIf asks what other limits would have denied, of a range whose ends may lie anywhere.
+// whatIf asks what other limits would have denied, mostly of a range that begins shortly before something was admitted.
 func (g *generator) whatIf() op {
 	p := model.SimulatePlan{Tenant: g.somewhere(), Limits: g.limits(false)}
-	p.Start = g.now.Add(-g.upTo(pick(g, []time.Duration{time.Hour, 24 * time.Hour, 24 * time.Hour, 6 * 24 * time.Hour, 60 * 24 * time.Hour, 400 * 24 * time.Hour})))
-	if p.Tenant != nowhere && g.chance(25) {
-		p.Start = g.near(g.world.Month(p.Tenant, g.now).Start)
+	if g.chance(70) { // few and tight, so that each comes to decide
+		p.Limits = quota.Limits{}
+		for range 1 + g.IntN(2) {
+			name := pick(g, []quota.Name{quota.Workers, quota.RunsPerDay, quota.ConcurrentRuns, quota.TokensPerMonth, quota.SpendPerMonth})
+			most := map[quota.Name]int64{quota.TokensPerMonth: 1500, quota.SpendPerMonth: 60_000}[name]
+			p.Limits[name] = quota.Of(g.Int64N(max(most, 4)))
+		}
 	}
-	if g.chance(60) {
+	p.Start = g.now.Add(-g.upTo(pick(g, []time.Duration{time.Hour, 24 * time.Hour, 6 * 24 * time.Hour, 60 * 24 * time.Hour, 400 * 24 * time.Hour})))
+	if p.Tenant != nowhere {
+		if admitted := g.world.Admitted(p.Tenant); len(admitted) > 0 && g.chance(75) {
+			p.Start = g.near(pick(g, admitted).Add(-g.upTo(pick(g, []time.Duration{time.Second, time.Hour, 30 * time.Hour}))))
+		} else if g.chance(25) {
+			p.Start = g.near(g.world.Month(p.Tenant, g.now).Start)
+		}
+	}
+	if g.chance(30) {
 		p.End = g.near(p.Start.Add(g.upTo(8 * 24 * time.Hour)))
 	}
 	return simulatePlan(p)
