@@ -33,6 +33,7 @@ type mending struct {
 	meter  MeterRef
 	whose  SubjectRef
 	value  ValueRef
+	mark   UsageMark   // which it was: another event may have its id by now
 	period *PastPeriod // to be written down
 	entry  DirectoryRef
 	owner  [16]byte // of the entry; zero for nobody: it goes
@@ -116,6 +117,7 @@ const (
 	tableKeyUses   = "key_uses"
 	tableMeters    = "meters"
 	tableSubjects  = "subjects"
+	tableMarks     = "usage_marks"
 	tableRollups   = "usage_rollups"
 	tablePeaks     = "usage_peaks"
 	tableValues    = "usage_values"

@@ -15,7 +15,7 @@ const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
 // the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
-// amounts, the statements, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
+// amounts, the statements, how much of events was taken back, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
 // rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
 // and then returns a cursor. It needs an operator with tenant:manage.
 //
@@ -56,14 +56,16 @@ func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliat
 
 // The stages of a reconciliation. Those of a tenant come in turn, then the next tenant's, and at last the directory's.
 const (
-	stageCounters   byte = 0
-	stageRollups    byte = 1 // and one more for each further dimension
-	stageKept            = stageRollups + byte(len(rolledDimensions))
-	stageStatements      = stageKept + 1
-	stageValues          = stageStatements + 1
-	stageDirectory       = stageValues + 1
-	stageUsers           = stageDirectory + 1
-	stageDone            = stageUsers + 1
+	stageCounters    byte = 0
+	stageRollups     byte = 1 // and one more for each further dimension
+	stageKept             = stageRollups + byte(len(rolledDimensions))
+	stageStatements       = stageKept + 1
+	stageMarks            = stageStatements + 1
+	stageCorrections      = stageMarks + 1
+	stageValues           = stageCorrections + 1
+	stageDirectory        = stageValues + 1
+	stageUsers            = stageDirectory + 1
+	stageDone             = stageUsers + 1
 )
 
 // rolledDimensions are the dimensions of the rollups, in the order of their stages.
@@ -73,8 +75,8 @@ var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey
 type place struct {
 	stage  byte
 	tenant TenantID     // being compared
-	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageValues: the last month
-	entry  DirectoryRef // of stageDirectory: the last one; of stageValues: the last meter and dimension
+	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageMarks: the earliest event; of stageCorrections: the next; of stageValues: the last month
+	entry  DirectoryRef // of stageDirectory: the last one; of stageMarks: the last event id; of stageValues: the last meter and dimension
 	user   UserID       // of stageUsers: the last one
 }
 
@@ -138,7 +140,10 @@ func (w *reconciler) step(ctx context.Context) error {
 		w.at.stage++
 		return err
 	}
-	if w.at.stage == stageValues {
+	switch w.at.stage {
+	case stageMarks:
+		return w.marks(ctx)
+	case stageValues:
 		return w.values(ctx)
 	}
 	var next time.Time
@@ -148,6 +153,8 @@ func (w *reconciler) step(ctx context.Context) error {
 			next, err = c.keptRollups(ctx, w.at.from)
 		case stageStatements:
 			next, err = c.statements(ctx, w.at.from)
+		case stageCorrections:
+			next, err = c.corrections(ctx, w.at.from)
 		default:
 			next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
 		}
@@ -157,6 +164,27 @@ func (w *reconciler) step(ctx context.Context) error {
 		return err
 	}
 	w.at.stage++
+	return nil
+}
+
+// marks compares a page of event ids with the corrections of their events, and moves on: behind the last, to those events.
+func (w *reconciler) marks(ctx context.Context) error {
+	var last string
+	var begin time.Time
+	err := w.compare(ctx, func(c *recount) (err error) {
+		last, begin, err = c.marks(ctx, w.at.entry.Value, w.at.from)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if w.at.entry.Value, w.at.from = last, begin; last != "" {
+		return nil
+	}
+	w.at.stage = stageCorrections
+	if begin.IsZero() { // there is nothing that could be corrected
+		w.at.stage++
+	}
 	return nil
 }
 
@@ -297,6 +325,8 @@ func (c *mendTenant) wants(b *Batch) {
 			b.Meters.Want(d.mend.meter)
 		case tableValues:
 			b.Values.Want(d.mend.value)
+		case tableMarks:
+			b.Marks.Want(MarkRef{c.tenant, d.mend.mark.EventID})
 		case tableSubjects:
 			b.Subjects.Want(d.mend.whose)
 		case tableDirectory:
@@ -389,6 +419,15 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		}
 		next.Known += d.mend.by.Total
 		l.Values.Put(d.mend.value, &next)
+	case tableMarks:
+		ref := MarkRef{a.TenantID, d.mend.mark.EventID}
+		m := l.Marks.Get(ref)
+		if m == nil || m.UsageID != d.mend.mark.UsageID {
+			return false // the id was forgotten since, and may be another event's
+		}
+		next := *m
+		next.Corrected += d.mend.by.Total
+		l.Marks.Put(ref, &next)
 	case tablePeriods:
 		l.Periods = append(l.Periods, d.mend.period)
 	case tableRollups:

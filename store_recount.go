@@ -58,6 +58,14 @@ type Recounter interface {
 	// SumCosts adds up what runs cost that were reported in [from, to).
 	SumCosts(ctx context.Context, tenant TenantID, from, to time.Time) (CostSum, error)
 
+	// ListMarks lists event ids behind one, in the database's order of texts.
+	ListMarks(ctx context.Context, tenant TenantID, after string, limit int) ([]*UsageMark, error)
+	// SumTaken adds up the corrections of events of one instant whose ids are behind after, up to and with last, in the order
+	// of ListMarks; what was taken back is positive.
+	SumTaken(ctx context.Context, tenant TenantID, at time.Time, after, last string) ([]CorrectionSum, error)
+	// SumCorrections adds up the corrections of each event, by its time and its id in the order of ListMarks.
+	SumCorrections(ctx context.Context, f CorrectionFilter) ([]CorrectionSum, error)
+
 	// ListPeriods lists the months of a tenant that have ended, oldest first.
 	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
 	// ListDirectory lists the entries behind one, by kind and value.
@@ -113,6 +121,21 @@ type MeterRecord struct {
 	RollupSum
 	Peak   int64
 	Latest time.Time // when the last of them was recorded
+}
+
+// CorrectionFilter names corrections by the time of what they correct.
+type CorrectionFilter struct {
+	TenantID TenantID
+	From, To time.Time
+	After    string // of the events at From, those with ids behind it only
+	Limit    int    // how many sums
+}
+
+// CorrectionSum is what corrections have taken back of an event.
+type CorrectionSum struct {
+	Time    time.Time
+	EventID string // of what was corrected
+	Total   int64  // positive
 }
 
 // CostSum is what runs cost.

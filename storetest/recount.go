@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ func recountTests() []test {
 		{"CountKept", countKept},
 		{"SumRecorded", sumRecorded},
 		{"SumCosts", sumCosts},
+		{"SumCorrections", sumTakenBack},
 		{"ListPeriods", listPeriods},
 		{"ListDirectory", listDirectory},
 	}
@@ -330,6 +332,45 @@ func sumCosts(s *scene) {
 		return r.SumCosts(ctx, tenant, after(0), after(5))
 	})
 	same(s, "the costs", got, rentroll.CostSum{Micros: 10 + 30, Runs: 2, Missing: 1})
+}
+
+// sumTakenBack: what was taken back of events is added up by their time and id, page by page, and of one instant.
+func sumTakenBack(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	s.put(func(b *rentroll.Batch) {
+		for i, of := range []string{"a", "b", "a", "b", "a", "c", ""} {
+			e := bareEvent(s, tenant, "pages", int64(-1)<<i, after(i/3))
+			e.Corrects = rentroll.NullString(of)
+			b.Usage = append(b.Usage, e)
+		}
+		for _, id := range []string{"a", "c", "b"} {
+			m := &rentroll.UsageMark{TenantID: tenant, EventID: id, UsageID: newID[rentroll.UsageID](s), RecordedAt: after(5), Time: after(0), Corrected: 5}
+			b.Marks.Put(rentroll.MarkRef{TenantID: tenant, EventID: id}, m)
+		}
+	})
+	all := []rentroll.CorrectionSum{
+		{Time: after(0), EventID: "a", Total: 5}, {Time: after(0), EventID: "b", Total: 2},
+		{Time: after(1), EventID: "a", Total: 16}, {Time: after(1), EventID: "b", Total: 8}, {Time: after(1), EventID: "c", Total: 32},
+	}
+	for i := range all {
+		f := rentroll.CorrectionFilter{TenantID: tenant, From: all[i].Time, To: after(2), After: all[i].EventID, Limit: 2}
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.CorrectionSum, error) {
+			return r.SumCorrections(ctx, f)
+		})
+		same(s, "a page of corrections", got, slices.Concat(all[i+1:])[:min(2, len(all)-i-1)])
+	}
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.CorrectionSum, error) {
+		return r.SumTaken(ctx, tenant, after(1), "a", "b")
+	})
+	same(s, "the corrections of an instant", got, all[3:4])
+	ids := recount(s, func(ctx context.Context, r rentroll.Reader) (ids []string, err error) {
+		marks, err := r.ListMarks(ctx, tenant, "a", 5)
+		for _, m := range marks {
+			ids = append(ids, fmt.Sprint(m.EventID, m.Corrected))
+		}
+		return ids, err
+	})
+	same(s, "the event ids", ids, []string{"b5", "c5"})
 }
 
 func byKey(rows []rentroll.Rollup) []rentroll.Rollup {

@@ -2,6 +2,9 @@ package sqlstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +55,12 @@ func (w *tampered) furnish() {
 		{Meter: "seats", Amount: 11},
 		{Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
 		{Meter: rentroll.MeterTokensUsed, Amount: 7, APIKeyID: key.ID},
+	}}))
+	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
+		{Meter: "calls", Amount: 9, EventID: "call-1"},
+		{Meter: "calls", Amount: 8, EventID: "call-2"},
+		{Meter: "calls", Amount: -3, EventID: "back-1", Corrects: "call-1"},
+		{Meter: "calls", Amount: -1, EventID: "back-2", Corrects: "call-1"},
 	}}))
 	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 3}))
 }
@@ -124,6 +133,10 @@ var damages = []struct{ table, field, change string }{
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 99 WHERE dimension = 'statement'"},
 	{"usage_peaks", "peak", `INSERT INTO usage_peaks (tenant_id, dimension, bucket, meter, value, peak)
 		VALUES (TENANT, '', 3600000000, 'seats', '', 5)`},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 0 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 3 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 9 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 5 WHERE event_id = 'call-2'"},
 	{"usage_values", "known", "UPDATE usage_values SET known = known + 1 WHERE meter = 'pages' AND value = ''"},
 	{"usage_values", "known", "UPDATE usage_values SET known = 0 WHERE meter = 'seats' AND value = ''"},
 	{"usage_values", "known", "DELETE FROM usage_values WHERE meter = 'seats' AND value = ''"},
@@ -284,6 +297,63 @@ func TestReconcilePrunedSubjects(t *testing.T) {
 		}
 		if n := w.number("SELECT SUM(runs_used + tokens_used) FROM subjects"); n != 18 {
 			w.Errorf("nothing was to be mended, and %d stands there", n)
+		}
+	})
+}
+
+// TestReconcileManyCorrections: however many events of one instant were corrected, each is compared once.
+func TestReconcileManyCorrections(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		const events = 1200 // more than are read at once
+		at := time.Now().Add(-time.Hour)
+		for from := 0; from < events; from += 400 {
+			var batch []rentroll.UsageParams
+			for i := from; i < from+400; i++ {
+				id := fmt.Sprintf("%05d", i)
+				batch = append(batch, rentroll.UsageParams{Meter: "calls", Amount: 9, EventID: id, Time: at},
+					rentroll.UsageParams{Meter: "calls", Amount: -4, EventID: "back " + id, Corrects: id})
+			}
+			receipt, err := w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: batch})
+			if err != nil || slices.ContainsFunc(receipt.Items, func(r rentroll.UsageResult) bool { return r.Status != rentroll.UsageRecorded }) {
+				w.Fatalf("%+v, %v", receipt, err)
+			}
+		}
+		w.sql("UPDATE usage_marks SET corrected = 0 WHERE event_id < 'back'", "UPDATE usage_marks SET corrected = 5 WHERE event_id < '00003'")
+		for _, repair := range []bool{false, true} {
+			found := w.reconcile(repair).Differences
+			keys := map[string]bool{}
+			for _, d := range found {
+				keys[d.Key] = d.Table == "usage_marks" && d.Mended == repair && d.Computed == "4"
+			}
+			if len(found) != events || len(keys) != events || slices.Contains(slices.Collect(maps.Values(keys)), false) {
+				w.Errorf("repair %t: %d differences of %d events, the last %+v", repair, len(found), len(keys), found[len(found)-1])
+			}
+		}
+		if left := w.reconcile(false).Differences; len(left) > 0 {
+			w.Errorf("after the repair there is still %+v", left)
+		}
+		r, err := w.engine.RecordUsage(w.Context(), rentroll.RecordUsageParams{TenantID: w.tenant, UsageParams: rentroll.UsageParams{
+			Meter: "calls", Amount: -6, EventID: "too much", Corrects: "00007",
+		}})
+		if !errors.Is(err, rentroll.CodeValidationFailed) {
+			w.Errorf("more than is left was taken back: %+v, %v", r, err)
+		}
+	})
+}
+
+// TestReconcilePrunedCorrections: an event that is gone, and its corrections with it, leaves nothing to compare.
+func TestReconcilePrunedCorrections(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		w.sql("INSERT INTO pruned (tenant_id, kind, until_at) VALUES (TENANT, 'usage', 9000000000000000)", "DELETE FROM usage_events",
+			"DELETE FROM usage_marks WHERE event_id LIKE 'back%'")
+		if r := w.reconcile(true); len(r.Differences) > 0 {
+			w.Errorf("found %+v", r.Differences)
+		}
+		if n := w.number("SELECT SUM(corrected) FROM usage_marks"); n != 4 {
+			w.Errorf("nothing was to be mended, and %d is said to be taken back", n)
 		}
 	})
 }

@@ -69,6 +69,13 @@ var (
 		WHERE e.tenant_id = $1 AND e.time >= $2 AND e.time < $3
 		AND e.meter = '` + rentroll.MeterWorkerRuns + `' AND e.run_id IS NOT NULL`}
 
+	listMarks = marks.query("WHERE tenant_id = $1 AND event_id > $2 ORDER BY event_id LIMIT $3")
+	sumTaken  = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time = $2 AND corrects > $3 AND corrects <= $4 GROUP BY time, corrects`}
+	sumCorrections = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND corrects IS NOT NULL AND (time > $2 OR corrects > $4)
+		GROUP BY time, corrects ORDER BY time, corrects LIMIT $5`}
+
 	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
 	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
 )
@@ -403,6 +410,45 @@ func (r *reader) SumCosts(ctx context.Context, tenant rentroll.TenantID, from, t
 		a.Int(to.UnixMicro())
 	}, func(row Row) error {
 		out = rentroll.CostSum{Micros: row.Int(), Runs: row.Int(), Missing: row.Int()}
+		return nil
+	})
+	return out, err
+}
+
+// ListMarks lists event ids.
+func (r *reader) ListMarks(ctx context.Context, tenant rentroll.TenantID, after string, limit int) (out []*rentroll.UsageMark, err error) {
+	err = r.ask(ctx, listMarks, func(a Args) {
+		a.ID(tenant)
+		a.Text(after)
+		a.Int(int64(limit))
+	}, marks.found(func(_ rentroll.MarkRef, m *rentroll.UsageMark) { out = append(out, m) }))
+	return out, err
+}
+
+// SumTaken adds up the corrections of events of one instant.
+func (r *reader) SumTaken(ctx context.Context, tenant rentroll.TenantID, at time.Time, after, last string) ([]rentroll.CorrectionSum, error) {
+	return r.corrections(ctx, sumTaken, func(a Args) {
+		a.ID(tenant)
+		a.Int(at.UnixMicro())
+		a.Text(after)
+		a.Text(last)
+	})
+}
+
+// SumCorrections adds up the corrections of each event.
+func (r *reader) SumCorrections(ctx context.Context, f rentroll.CorrectionFilter) ([]rentroll.CorrectionSum, error) {
+	return r.corrections(ctx, sumCorrections, func(a Args) {
+		a.ID(f.TenantID)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+		a.Text(f.After)
+		a.Int(int64(f.Limit))
+	})
+}
+
+func (r *reader) corrections(ctx context.Context, stmt *Stmt, bind func(a Args)) (out []rentroll.CorrectionSum, err error) {
+	err = r.ask(ctx, stmt, bind, func(row Row) error {
+		out = append(out, rentroll.CorrectionSum{Time: scanTime(row), EventID: row.Text(), Total: row.Int()})
 		return nil
 	})
 	return out, err
