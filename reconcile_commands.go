@@ -15,7 +15,8 @@ const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
 // the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
-// amounts, the statements, how much of events was taken back, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
+// amounts, the statements, how much of events was taken back, the large amounts
+// and what was told of the present periods, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
 // rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
 // and then returns a cursor. It needs an operator with tenant:manage.
 //
@@ -62,7 +63,9 @@ const (
 	stageStatements       = stageKept + 1
 	stageMarks            = stageStatements + 1
 	stageCorrections      = stageMarks + 1
-	stageValues           = stageCorrections + 1
+	stageHeavy            = stageCorrections + 1
+	stageTold             = stageHeavy + 1
+	stageValues           = stageTold + 1
 	stageDirectory        = stageValues + 1
 	stageUsers            = stageDirectory + 1
 	stageDone             = stageUsers + 1
@@ -155,6 +158,10 @@ func (w *reconciler) step(ctx context.Context) error {
 			next, err = c.statements(ctx, w.at.from)
 		case stageCorrections:
 			next, err = c.corrections(ctx, w.at.from)
+		case stageHeavy:
+			err = c.heavy(ctx)
+		case stageTold:
+			err = c.told(ctx)
 		default:
 			next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
 		}
@@ -326,7 +333,7 @@ func (c *mendTenant) wants(b *Batch) {
 		case tableValues:
 			b.Values.Want(d.mend.value)
 		case tableMarks:
-			b.Marks.Want(MarkRef{c.tenant, d.mend.mark.EventID})
+			b.Marks.Want(MarkRef{c.tenant, d.mend.event.EventID})
 		case tableSubjects:
 			b.Subjects.Want(d.mend.whose)
 		case tableDirectory:
@@ -349,6 +356,7 @@ func (c *mendTenant) decide(l *ledger) error {
 	}
 	c.left = make(map[*Difference]bool)
 	c.stale = a.AuditSequence != c.sequence || !a.Day.Start.Equal(c.day.Start) || !a.Month.Start.Equal(c.month.Start)
+	c.stale = c.stale || c.overtaken(l, a, now)
 	l.touch(a, now) // also where it is stale: then the periods that have begun are written down, and can be compared
 	if c.stale {
 		return nil
@@ -372,6 +380,21 @@ func (c *mendTenant) decide(l *ledger) error {
 	return nil
 }
 
+// overtaken reports whether something that is not counted, and so is not mended by what is missing, is not as it was.
+func (c *mendTenant) overtaken(l *ledger, a *Account, now time.Time) bool {
+	return slices.ContainsFunc(c.part, func(d *Difference) bool {
+		switch d.Field {
+		case fieldHeavy:
+			return !heavyMonth(now).Equal(d.mend.at)
+		case fieldMarks, fieldDayMark, fieldMonthMark:
+			mark := l.markOf(a, d)
+			return mark == nil || *mark != d.mend.was
+		default:
+			return false
+		}
+	})
+}
+
 // mend puts one difference right, in an account that is open for changes. It reports whether it could.
 func (l *ledger) mend(a *Account, d *Difference) bool {
 	switch d.Table {
@@ -383,6 +406,8 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 			a.expectLease(d.mend.at)
 		case d.Field == fieldNextKey:
 			a.expectExpiry(&d.mend.at)
+		case d.Field == fieldMarks:
+			*l.markOf(a, d) = d.mend.mark // what that leaves to be told is told behind this command
 		default:
 			return false
 		}
@@ -405,8 +430,15 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		l.Subjects.Put(d.mend.whose, &next)
 	case tableMeters:
 		m := l.Meters.Get(d.mend.meter)
-		if m == nil || !m.Use.Counted {
+		switch {
+		case d.Field == fieldHeavy:
+			l.weighAgain(d.mend.meter, d.mend.by.Total, d.mend.at)
+			return true
+		case m == nil || !m.Use.Counted:
 			return false
+		case d.Field == fieldDayMark || d.Field == fieldMonthMark:
+			l.forget(a, d)
+			return true
 		}
 		next := *m
 		next.Use.Day, next.Use.Month = m.Use.Day.in(a.Day), m.Use.Month.in(a.Month)
@@ -420,9 +452,9 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		next.Known += d.mend.by.Total
 		l.Values.Put(d.mend.value, &next)
 	case tableMarks:
-		ref := MarkRef{a.TenantID, d.mend.mark.EventID}
+		ref := MarkRef{a.TenantID, d.mend.event.EventID}
 		m := l.Marks.Get(ref)
-		if m == nil || m.UsageID != d.mend.mark.UsageID {
+		if m == nil || m.UsageID != d.mend.event.UsageID {
 			return false // the id was forgotten since, and may be another event's
 		}
 		next := *m

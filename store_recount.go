@@ -65,6 +65,8 @@ type Recounter interface {
 	SumTaken(ctx context.Context, tenant TenantID, at time.Time, after, last string) ([]CorrectionSum, error)
 	// SumCorrections adds up the corrections of each event, by its time and its id in the order of ListMarks.
 	SumCorrections(ctx context.Context, f CorrectionFilter) ([]CorrectionSum, error)
+	// SumHeavy adds up the large amounts of each meter that has any.
+	SumHeavy(ctx context.Context, f HeavyFilter) ([]HeavySum, error)
 
 	// ListPeriods lists the months of a tenant that have ended, oldest first.
 	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
@@ -136,6 +138,21 @@ type CorrectionSum struct {
 	Time    time.Time
 	EventID string // of what was corrected
 	Total   int64  // positive
+}
+
+// HeavyFilter names large amounts by when their events happened and were recorded.
+type HeavyFilter struct {
+	TenantID TenantID
+	From, To time.Time // of the events' time
+	Since    time.Time // of their recording
+	AtLeast  int64
+}
+
+// HeavySum is what large amounts of one meter come to.
+type HeavySum struct {
+	Meter  string
+	Total  int64
+	OfRuns int64 // of Total, what may have been written when a run ended: see ListSubjectTokens
 }
 
 // CostSum is what runs cost.

@@ -113,6 +113,7 @@ var parameters = map[string]struct {
 	"listMarks":         {1000, []any{whose{}, "event-5", 1000}},
 	"sumTaken":          {1, []any{whose{}, 8000, "event-5", "event-6"}},
 	"sumCorrections":    {900, []any{whose{}, 8000, 9000, "event-5", 1000}},
+	"sumHeavy":          {900, []any{whose{}, 8000, 9000, 0, 1}},
 	"oldUsage":          {500, []any{whose{}, 9000, 500}},
 	"oldCounts":         {500, []any{whose{}, 9000, 500}},
 	"oldDenials":        {100, []any{whose{}, last, 100}},

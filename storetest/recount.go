@@ -28,6 +28,7 @@ func recountTests() []test {
 		{"SumRecorded", sumRecorded},
 		{"SumCosts", sumCosts},
 		{"SumCorrections", sumTakenBack},
+		{"SumHeavy", sumHeavy},
 		{"ListPeriods", listPeriods},
 		{"ListDirectory", listDirectory},
 	}
@@ -371,6 +372,41 @@ func sumTakenBack(s *scene) {
 		return ids, err
 	})
 	same(s, "the event ids", ids, []string{"b5", "c5"})
+}
+
+// sumHeavy: large amounts are added up by meter; of tokens it is told what runs may have used.
+func sumHeavy(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	add := func(meter string, amount int64, at, recorded int, change func(e *rentroll.UsageEvent)) {
+		e := bareEvent(s, tenant, meter, amount, after(at))
+		e.RecordedAt = after(recorded)
+		if change != nil {
+			change(e)
+		}
+		s.put(func(b *rentroll.Batch) { b.Usage = append(b.Usage, e) })
+	}
+	ofRun := func(e *rentroll.UsageEvent) { e.RunID = newID[rentroll.RunID](s) }
+	add("pages", 100, 5, 10, nil)
+	add("pages", 300, 6, 12, ofRun)
+	add("pages", 99, 6, 12, nil)    // too small
+	add("pages", 1000, 6, 9, nil)   // recorded before
+	add("pages", 2000, 20, 20, nil) // happened behind
+	add("pages", 4000, 4, 12, nil)  // and before
+	add("calls", -500, 6, 12, nil)
+	add(rentroll.MeterTokensUsed, 100, 12, 12, ofRun)
+	add(rentroll.MeterTokensUsed, 200, 12, 12, nil)
+	add(rentroll.MeterTokensUsed, 400, 11, 12, ofRun)
+	add(rentroll.MeterTokensUsed, 800, 12, 12, func(e *rentroll.UsageEvent) {
+		ofRun(e)
+		e.EventID = "theirs"
+	})
+	got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.HeavySum, error) {
+		return r.SumHeavy(ctx, rentroll.HeavyFilter{TenantID: tenant, From: after(5), To: after(20), Since: after(10), AtLeast: 100})
+	})
+	slices.SortFunc(got, func(a, b rentroll.HeavySum) int { return strings.Compare(a.Meter, b.Meter) })
+	same(s, "the large amounts", got, []rentroll.HeavySum{
+		{Meter: "pages", Total: 400}, {Meter: rentroll.MeterTokensUsed, Total: 1500, OfRuns: 100},
+	})
 }
 
 func byKey(rows []rentroll.Rollup) []rentroll.Rollup {

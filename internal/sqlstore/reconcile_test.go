@@ -2,6 +2,9 @@ package sqlstore_test
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,7 +28,7 @@ func (w *tampered) furnish() {
 		}
 	}
 	_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
-		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6), quota.ForSubjects(quota.ConcurrentRuns): quota.Of(9)}
+		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6), quota.PerDay("pages"): quota.Of(6), quota.ConcurrentRuns: quota.Of(1), quota.SpendPerMonth: quota.Of(1400), quota.ForSubjects(quota.ConcurrentRuns): quota.Of(9)}
 		return nil
 	}})
 	must(nil, err)
@@ -59,10 +62,12 @@ func (w *tampered) furnish() {
 	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
 		{Meter: "calls", Amount: 9, EventID: "call-1"},
 		{Meter: "calls", Amount: 8, EventID: "call-2"},
+		{Meter: "calls", Amount: 2_000_000},
 		{Meter: "calls", Amount: -3, EventID: "back-1", Corrects: "call-1"},
 		{Meter: "calls", Amount: -1, EventID: "back-2", Corrects: "call-1"},
 	}}))
 	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 3}))
+	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 1_000_000}))
 }
 
 // reconcile compares everything.
@@ -137,6 +142,16 @@ var damages = []struct{ table, field, change string }{
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 3 WHERE event_id = 'call-1'"},
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 9 WHERE event_id = 'call-1'"},
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 5 WHERE event_id = 'call-2'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 0 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 5000000 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy_month = 1 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 1999999999999999999, heavy_month = (SELECT heavy_month FROM meters WHERE name = 'calls') WHERE name = 'seats'"},
+	{"meters", "heavy", "DELETE FROM meters WHERE name = 'tokens_used'"},
+	{"accounts", "marks", "UPDATE accounts SET marks = NULL WHERE tenant_id = TENANT"},
+	{"accounts", "marks", "DELETE FROM events WHERE data LIKE '%spend%'"},
+	{"meters", "day_mark", "UPDATE meters SET day_mark = 100 WHERE name = 'pages'"},
+	{"meters", "month_mark", "UPDATE meters SET month_mark = 80 WHERE name = 'pages'"},
+	{"meters", "month_mark", "UPDATE meters SET month_mark = 256 WHERE name = 'pages'"},
 	{"usage_values", "known", "UPDATE usage_values SET known = known + 1 WHERE meter = 'pages' AND value = ''"},
 	{"usage_values", "known", "UPDATE usage_values SET known = 0 WHERE meter = 'seats' AND value = ''"},
 	{"usage_values", "known", "DELETE FROM usage_values WHERE meter = 'seats' AND value = ''"},
@@ -354,6 +369,168 @@ func TestReconcilePrunedCorrections(t *testing.T) {
 		}
 		if n := w.number("SELECT SUM(corrected) FROM usage_marks"); n != 4 {
 			w.Errorf("nothing was to be mended, and %d is said to be taken back", n)
+		}
+	})
+}
+
+// TestReconcileHeavy: what runs used is not weighed, and large amounts are taken for what is left of them where some of the
+// time in which they may have happened was pruned.
+func TestReconcileHeavy(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		run, err := w.engine.CreateRun(w.Context(), rentroll.CreateRunParams{TenantID: w.tenant, WorkerID: "builder", Task: "t"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		_, err = w.engine.CompleteRun(w.Context(), rentroll.CompleteRunParams{TenantID: w.tenant, RunID: run.ID, TotalTokens: 3_000_000})
+		if err == nil {
+			err = w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 1_000_000})
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+		heavy := func(repair bool) (computed []string, unchecked bool) {
+			r, err := w.engine.Reconcile(w.Context(), rentroll.ReconcileParams{TenantID: w.tenant, Repair: repair})
+			if err != nil {
+				w.Fatal(err)
+			}
+			for _, d := range r.Differences {
+				if d.Field == "heavy" {
+					computed = append(computed, d.Key+" "+d.Computed)
+				}
+			}
+			return computed, slices.ContainsFunc(r.Unchecked, func(u rentroll.Unchecked) bool { return u.Field == "heavy" })
+		}
+		for _, c := range []struct {
+			change    string
+			computed  []string
+			unchecked bool
+		}{
+			{"UPDATE meters SET heavy = 1000000", nil, false}, // nothing was changed
+			{"UPDATE meters SET heavy = 4000000", nil, false}, // as if it had been recorded by a caller
+			{"UPDATE meters SET heavy = 999999", []string{"tokens_used 4000000"}, false},
+			{"UPDATE meters SET heavy = 4000001", []string{"tokens_used 4000000"}, false},
+			{"INSERT INTO pruned (tenant_id, kind, until_at) SELECT tenant_id, 'usage', heavy_month FROM meters", nil, true},
+			{"UPDATE meters SET heavy = 7000000", nil, true},
+			{"UPDATE meters SET heavy = 0", []string{"tokens_used 1000000"}, true},
+		} {
+			w.sql(c.change)
+			for _, repair := range []bool{false, true} {
+				if computed, unchecked := heavy(repair); !slices.Equal(computed, c.computed) || unchecked != c.unchecked {
+					w.Errorf("%s: found %v, unchecked %t, want %v, %t", c.change, computed, unchecked, c.computed, c.unchecked)
+				}
+			}
+			if computed, _ := heavy(false); len(computed) > 0 {
+				w.Errorf("%s: after the repair there is still %v", c.change, computed)
+			}
+		}
+	})
+}
+
+// TestReconcileTold: a threshold that is remembered as told, and was not, is told; one that was told is not told again.
+func TestReconcileTold(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		told := func(of quota.Name) (out []string) {
+			list, err := w.engine.ListEvents(w.Context(), rentroll.ListEventsParams{TenantID: w.tenant})
+			if err != nil {
+				w.Fatal(err)
+			}
+			for _, e := range list.Items {
+				var data rentroll.ThresholdData
+				if err := json.Unmarshal(e.Data, &data); err != nil {
+					w.Fatal(err)
+				}
+				if data.Quota == of {
+					out = append(out, fmt.Sprintf("%3d", *data.Threshold))
+				}
+			}
+			slices.Sort(out)
+			return out
+		}
+		marks := make([]byte, 16)
+		set := func(name quota.Name, mark uint16) {
+			i := slices.IndexFunc(quota.Definitions(), func(d quota.Definition) bool { return d.Name == name })
+			binary.BigEndian.PutUint16(marks[2*i:], mark)
+		}
+		set(quota.SpendPerMonth, 100)
+		set(quota.ConcurrentRuns, 80)
+		w.sql(fmt.Sprintf("UPDATE accounts SET marks = "+w.bytes+" WHERE tenant_id = TENANT", hex.EncodeToString(marks)),
+			"UPDATE meters SET day_mark = 100, month_mark = 300 WHERE name = 'pages'")
+		want := []string{
+			"accounts concurrent_runs 80 % 100 %", "accounts spend_per_month 100 % 80 %", "meters pages 100 % 80 %", "meters pages 44 %, soft limit ",
+		}
+		for _, repair := range []bool{false, true} {
+			var found []string
+			for _, d := range w.reconcile(repair).Differences {
+				found = append(found, fmt.Sprintf("%s %s %s %s", d.Table, d.Key, d.Stored, d.Computed))
+			}
+			if slices.Sort(found); !slices.Equal(found, want) {
+				w.Errorf("found %q, want %q", found, want)
+			}
+		}
+		for name, want := range map[quota.Name][]string{
+			quota.SpendPerMonth: {" 80"}, quota.ConcurrentRuns: {" 80", "100"}, quota.PerDay("pages"): {" 80"}, quota.PerMonth("pages"): nil,
+		} {
+			if got := told(name); !slices.Equal(got, want) {
+				w.Errorf("of %s is told %v, want %v", name, got, want)
+			}
+		}
+		w.sql("DELETE FROM events")
+		if n := len(w.reconcile(true).Differences); n != 4 {
+			w.Errorf("%d marks are not backed by events, want those of concurrent runs, of tokens, of spend and of pages", n)
+		}
+		for name, want := range map[quota.Name][]string{
+			quota.SpendPerMonth: {" 80"}, quota.ConcurrentRuns: {" 80", "100"}, quota.PerDay("pages"): {" 80"},
+		} {
+			if got := told(name); !slices.Equal(got, want) {
+				w.Errorf("of %s, of which nobody had heard, is told %v, want %v", name, got, want)
+			}
+		}
+		if left := w.reconcile(false).Differences; len(left) > 0 {
+			w.Errorf("after the repair there is still %+v", left)
+		}
+	})
+}
+
+// TestReconcileTellsOnce: what raises a limit, or a plan that lowers it, makes no fault of what was told or was not.
+func TestReconcileTellsOnce(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		limit := func(of int64, plan bool) {
+			var err error
+			if plan {
+				_, _, err = w.engine.PutPlan(w.Context(), rentroll.PutPlanParams{
+					Name: "free", Limits: quota.Limits{quota.TokensPerMonth: quota.Of(of), quota.Workers: quota.Of(of)}, Thresholds: []int{50, 90},
+				})
+			} else {
+				_, err = w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
+					t.LimitOverrides = quota.Limits{quota.TokensPerMonth: quota.Of(of), quota.PerDay("pages"): quota.Of(of), quota.ConcurrentRuns: quota.Of(of)}
+					return nil
+				}})
+			}
+			if err != nil {
+				w.Fatal(err)
+			}
+			if found := w.reconcile(false).Differences; len(found) > 0 {
+				w.Errorf("with a limit of %d, of the plan %t: %+v", of, plan, found)
+			}
+		}
+		for _, of := range []int64{1, 9_000_000, 1} {
+			limit(of, false)
+		}
+		if _, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
+			t.LimitOverrides = quota.Limits{}
+			return nil
+		}}); err != nil {
+			w.Fatal(err)
+		}
+		for _, of := range []int64{9_000_000, 1, 1_100_000} {
+			limit(of, true)
+			w.rename(w.engine, "Acme again")
+			limit(of, true)
 		}
 	})
 }

@@ -76,6 +76,10 @@ var (
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND corrects IS NOT NULL AND (time > $2 OR corrects > $4)
 		GROUP BY time, corrects ORDER BY time, corrects LIMIT $5`}
 
+	sumHeavy = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), CAST(SUM(CASE WHEN meter = '` + rentroll.MeterTokensUsed + `'
+		AND run_id IS NOT NULL AND event_id IS NULL AND recorded_at = time THEN amount ELSE 0 END) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND amount >= $5 GROUP BY meter`}
+
 	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
 	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
 )
@@ -449,6 +453,21 @@ func (r *reader) SumCorrections(ctx context.Context, f rentroll.CorrectionFilter
 func (r *reader) corrections(ctx context.Context, stmt *Stmt, bind func(a Args)) (out []rentroll.CorrectionSum, err error) {
 	err = r.ask(ctx, stmt, bind, func(row Row) error {
 		out = append(out, rentroll.CorrectionSum{Time: scanTime(row), EventID: row.Text(), Total: row.Int()})
+		return nil
+	})
+	return out, err
+}
+
+// SumHeavy adds up large amounts.
+func (r *reader) SumHeavy(ctx context.Context, f rentroll.HeavyFilter) (out []rentroll.HeavySum, err error) {
+	err = r.ask(ctx, sumHeavy, func(a Args) {
+		a.ID(f.TenantID)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+		a.Int(f.Since.UnixMicro())
+		a.Int(f.AtLeast)
+	}, func(row Row) error {
+		out = append(out, rentroll.HeavySum{Meter: row.Text(), Total: row.Int(), OfRuns: row.Int()})
 		return nil
 	})
 	return out, err
