@@ -30,7 +30,7 @@ type mending struct {
 	by        RollupSum // to add; Total alone for counters
 	at        time.Time // of bounds: no later than this; of subjects: when the row was made; of heavy: its month
 	rollup    RollupKey
-	lowers    bool // of largest amounts
+	lowers    bool // of largest amounts and values
 	use       KeyRef
 	meter     MeterRef
 	whose     SubjectRef

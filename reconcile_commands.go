@@ -16,7 +16,8 @@ const reconcileSteps = 200
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
 // the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
 // amounts, the statements, how much of events was taken back, the large amounts
-// and what was told of the present periods, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
+// and what was told of the present periods, the values that are told apart,
+// and the directory. Each tenant is compared in one snapshot, its
 // rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
 // and then returns a cursor. It needs an operator with tenant:manage.
 //
@@ -195,7 +196,7 @@ func (w *reconciler) marks(ctx context.Context) error {
 	return nil
 }
 
-// values compares how many values a kept dimension has in one month, and moves on: behind the last, to the next tenant.
+// values compares the values of a kept dimension in one month, and moves on: behind the last, to the next tenant.
 func (w *reconciler) values(ctx context.Context) error {
 	var next ValueRef
 	err := w.compare(ctx, func(c *recount) (err error) {
@@ -255,7 +256,8 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 		}
 		if slices.ContainsFunc(diff.found, func(d Difference) bool { return d.Mended && d.mend.lowers }) {
 			// A larger amount may have come between the snapshot and the lowering, which then took it away. From the lowering on
-			// every event raises what is there, so that one more comparison finds whatever that was, and raises it.
+			// every event raises what is there, so that one more comparison finds whatever that was, and raises it. So it is with
+			// values that were removed.
 			settled = false
 		}
 		if settled || try == mendTries {
@@ -389,6 +391,8 @@ func (c *mendTenant) overtaken(l *ledger, a *Account, now time.Time) bool {
 		case fieldMarks, fieldDayMark, fieldMonthMark:
 			mark := l.markOf(a, d)
 			return mark == nil || *mark != d.mend.was
+		case fieldValue:
+			return (l.Values.Get(d.mend.value) == nil) != (d.Stored == "")
 		default:
 			return false
 		}
@@ -445,6 +449,14 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		*meterCounters[d.Field](&next.Use) += d.mend.by.Total
 		l.Meters.Put(d.mend.meter, &next)
 	case tableValues:
+		if d.Field == fieldValue {
+			if d.Computed == "" { // an event with it that came since the snapshot is looked for once more: see compare
+				l.Values.Delete(d.mend.value)
+			} else {
+				l.Values.Put(d.mend.value, &KeptValue{ValueRef: d.mend.value})
+			}
+			break
+		}
 		next := KeptValue{ValueRef: d.mend.value}
 		if stored := l.Values.Get(d.mend.value); stored != nil {
 			next = *stored

@@ -52,6 +52,12 @@ type Recounter interface {
 	NextKept(ctx context.Context, tenant TenantID, after ValueRef) (ValueRef, error)
 	// CountKept counts the values that are told apart in a dimension's month, and returns what the row says that counts them.
 	CountKept(ctx context.Context, of ValueRef) (known, values int64, err error)
+	// ListKept lists the values that are told apart in a dimension's month.
+	ListKept(ctx context.Context, of ValueRef) ([]string, error)
+	// RolledMeters lists the meters of the rollups of one dimension in whole hours that begin in [from, to) and have events.
+	RolledMeters(ctx context.Context, f RollupFilter) ([]string, error)
+	// RolledValues lists the values that such rollups of one meter have.
+	RolledValues(ctx context.Context, f RollupFilter, meter string) ([]string, error)
 	// SumRecorded adds up the events whose time is in [from, to) and which were recorded in [since, until), a meter each,
 	// with their largest amount and when the last of them was recorded.
 	SumRecorded(ctx context.Context, f RecordedFilter) ([]MeterRecord, error)

@@ -47,6 +47,8 @@ var (
 		"sumDenials":          "groups the denials of a range of minutes by code and quota: a simulation asks for it, now and then",
 		"sumRecorded":         "groups a stretch of events by meter, likewise",
 		"sumHeavy":            "groups a stretch of events by meter, likewise",
+		"rolledMeters":        "finds the meters of a stretch of rollups, likewise",
+		"rolledValues":        "finds the values of a stretch of rollups, likewise",
 		"sumTaken":            "groups the corrections of one instant by what they correct, likewise",
 		"sumCorrections":      "groups the corrections of a stretch of events, likewise",
 	}

@@ -29,6 +29,7 @@ func recountTests() []test {
 		{"SumCosts", sumCosts},
 		{"SumCorrections", sumTakenBack},
 		{"SumHeavy", sumHeavy},
+		{"RolledValues", rolledValues},
 		{"ListPeriods", listPeriods},
 		{"ListDirectory", listDirectory},
 	}
@@ -409,6 +410,42 @@ func sumHeavy(s *scene) {
 	})
 }
 
+// rolledValues: the meters and values of the rollups of some hours are listed, but for those that were brought to nothing.
+func rolledValues(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	hour := after(0).Truncate(time.Hour)
+	s.put(func(b *rentroll.Batch) {
+		b.Rollups = map[rentroll.RollupKey]rentroll.RollupSum{}
+		for i, r := range []struct {
+			dimension, meter, value string
+			at                      time.Duration
+			events                  int64
+		}{
+			{".model", "pages", "xl", 0, 2},
+			{".model", "pages", "xl", 75 * time.Minute, 1},
+			{".model", "pages", "s", 105 * time.Minute, 1},
+			{".model", "pages", "none", 30 * time.Minute, 0},
+			{".model", "pages", "later", 2 * time.Hour, 1},
+			{".model", "pages", "before", -time.Minute, 1},
+			{".tier", "pages", "gold", time.Minute, 1},
+			{".model", "calls", "", time.Minute, 1},
+			{".model", "seats", "xl", time.Minute, 0},
+		} {
+			k := rentroll.RollupKey{TenantID: tenant, Dimension: r.dimension, Bucket: hour.Add(r.at).Truncate(15 * time.Minute), Meter: r.meter, Value: r.value}
+			b.Rollups[k] = rentroll.RollupSum{Total: int64(i), Events: r.events}
+		}
+	})
+	f := rentroll.RollupFilter{TenantID: tenant, Dimension: ".model", From: hour, To: hour.Add(2 * time.Hour)}
+	meters := recount(s, func(ctx context.Context, r rentroll.Reader) ([]string, error) { return r.RolledMeters(ctx, f) })
+	slices.Sort(meters)
+	same(s, "the meters", meters, []string{"calls", "pages"})
+	for meter, want := range map[string][]string{"pages": {"s", "xl"}, "calls": {""}, "seats": nil} {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]string, error) { return r.RolledValues(ctx, f, meter) })
+		slices.Sort(got)
+		same(s, "the values of "+meter, got, want)
+	}
+}
+
 func byKey(rows []rentroll.Rollup) []rentroll.Rollup {
 	slices.SortFunc(rows, func(a, b rentroll.Rollup) int {
 		return cmp.Or(a.Bucket.Compare(b.Bucket), strings.Compare(a.Meter, b.Meter), strings.Compare(a.Value, b.Value))
@@ -551,6 +588,9 @@ func countKept(s *scene) {
 		if after = next; i == len(all) {
 			break
 		}
+		listed := recount(s, func(ctx context.Context, r rentroll.Reader) ([]string, error) { return r.ListKept(ctx, want) })
+		slices.Sort(listed)
+		same(s, "the values", listed, []string{"p", "q", "r", "s"}[:i+1])
 		type counts struct{ known, values int64 }
 		got := recount(s, func(ctx context.Context, r rentroll.Reader) (c counts, err error) {
 			c.known, c.values, err = r.CountKept(ctx, want)

@@ -155,6 +155,14 @@ var damages = []struct{ table, field, change string }{
 	{"usage_values", "known", "UPDATE usage_values SET known = known + 1 WHERE meter = 'pages' AND value = ''"},
 	{"usage_values", "known", "UPDATE usage_values SET known = 0 WHERE meter = 'seats' AND value = ''"},
 	{"usage_values", "known", "DELETE FROM usage_values WHERE meter = 'seats' AND value = ''"},
+	{"usage_values", "value", "DELETE FROM usage_values WHERE meter = 'pages' AND value = 'xl'"},
+	{"usage_values", "value", "DELETE FROM usage_values WHERE meter = 'seats'"},
+	{"usage_values", "value", "DELETE FROM usage_values"},
+	{"usage_values", "value", "UPDATE usage_values SET value = 'xs' WHERE meter = 'pages' AND value = 'xl'"},
+	{"usage_values", "value", `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
+		SELECT tenant_id, meter, dimension, month, 'ghost', 0 FROM usage_values WHERE meter = 'pages' AND value = ''`},
+	{"usage_values", "known", `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
+		VALUES (TENANT, 'pages', 'model', 1000000, 'ghost', 0)`},
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = ''"},
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = '.model'"},
 	{"usage_peaks", "peak", "DELETE FROM usage_peaks WHERE dimension = 'worker'"},
@@ -531,6 +539,58 @@ func TestReconcileTellsOnce(t *testing.T) {
 			limit(of, true)
 			w.rename(w.engine, "Acme again")
 			limit(of, true)
+		}
+	})
+}
+
+// TestReconcileValues: what comes between the comparison and the mending of a dimension's values stays, and values of which
+// the events may have been pruned are left alone.
+func TestReconcileValues(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		w.furnish()
+		values := func() int64 { return w.number("SELECT COUNT(*) FROM usage_values WHERE meter = 'pages' AND value <> ''") }
+		ghost := `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
+			SELECT tenant_id, meter, dimension, month, 'ghost', 0 FROM usage_values WHERE meter = 'pages' AND value = ''`
+		for _, c := range []struct {
+			change, model string
+			values        int64
+		}{
+			{ghost, "ghost", 2},
+			{"DELETE FROM usage_values WHERE meter = 'pages' AND value = 'ghost'", "ghost", 2},
+			{"DELETE FROM usage_values WHERE meter = 'pages'", "third", 3},
+		} {
+			w.sql(c.change)
+			store := &meanwhile{Store: w.store}
+			other, err := rentroll.New(store, &rentroll.Options{SweepInterval: -1})
+			if err != nil {
+				w.Fatal(err)
+			}
+			between := 0
+			store.before = func() {
+				between++
+				_, err := w.engine.RecordUsage(w.Context(), rentroll.RecordUsageParams{TenantID: w.tenant, UsageParams: rentroll.UsageParams{
+					Meter: "pages", Amount: 1, Metadata: []byte(fmt.Sprintf(`{"model":%q}`, c.model)),
+				}})
+				if err != nil {
+					w.Error(err)
+				}
+			}
+			r, err := other.Reconcile(w.Context(), rentroll.ReconcileParams{TenantID: w.tenant, Repair: true})
+			if err != nil || len(r.Differences) == 0 || !r.Clean() || between != 1 {
+				w.Errorf("%s: the repair: %+v, %v, with %d events between", c.change, r, err, between)
+			}
+			if left := w.reconcile(false).Differences; len(left) > 0 || values() != c.values {
+				w.Errorf("%s: after the repair there are %d values, and still %+v", c.change, values(), left)
+			}
+			if err := other.Close(); err != nil {
+				w.Error(err)
+			}
+		}
+		w.sql("INSERT INTO pruned (tenant_id, kind, until_at) VALUES (TENANT, 'usage', 9000000000000000)",
+			"UPDATE usage_values SET value = 'nobody' WHERE meter = 'pages' AND value = 'ghost'")
+		if found := w.reconcile(true).Differences; len(found) != 2 || values() != 4 {
+			w.Errorf("there are %d values, and found was %+v", values(), found)
 		}
 	})
 }

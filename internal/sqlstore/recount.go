@@ -60,6 +60,11 @@ var (
 	countKept = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(CASE WHEN value = '' THEN known ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(CASE WHEN value = '' THEN 0 ELSE 1 END), 0) AS BIGINT) FROM usage_values
 		WHERE tenant_id = $1 AND meter = $2 AND dimension = $3 AND month = $4`}
+	listKept     = &Stmt{SQL: "SELECT value FROM usage_values WHERE tenant_id = $1 AND meter = $2 AND dimension = $3 AND month = $4 AND value <> ''"}
+	rolledMeters = &Stmt{SQL: `SELECT DISTINCT meter FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 AND events <> 0`}
+	rolledValues = &Stmt{SQL: `SELECT DISTINCT value FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 AND meter = $5 AND events <> 0`}
 	sumRecorded = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount), MAX(recorded_at) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND recorded_at < $5 GROUP BY meter`}
 	sumCosts = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(r.cost_micros), 0) AS BIGINT),
@@ -387,6 +392,42 @@ func (r *reader) CountKept(ctx context.Context, of rentroll.ValueRef) (known, va
 		return nil
 	})
 	return known, values, err
+}
+
+// texts reads a text a row.
+func (r *reader) texts(ctx context.Context, stmt *Stmt, bind func(a Args)) (out []string, err error) {
+	err = r.ask(ctx, stmt, bind, func(row Row) error { out = append(out, row.Text()); return nil })
+	return out, err
+}
+
+// ListKept lists the values that are told apart in a dimension's month.
+func (r *reader) ListKept(ctx context.Context, of rentroll.ValueRef) ([]string, error) {
+	return r.texts(ctx, listKept, func(a Args) {
+		a.ID(of.TenantID)
+		a.Text(of.Meter)
+		a.Text(of.Dimension)
+		bindTime(a, of.Month)
+	})
+}
+
+// RolledMeters lists the meters of rollups of one dimension.
+func (r *reader) RolledMeters(ctx context.Context, f rentroll.RollupFilter) ([]string, error) {
+	return r.texts(ctx, rolledMeters, func(a Args) { bindRollups(a, f) })
+}
+
+// RolledValues lists the values of rollups of one dimension and meter.
+func (r *reader) RolledValues(ctx context.Context, f rentroll.RollupFilter, meter string) ([]string, error) {
+	return r.texts(ctx, rolledValues, func(a Args) {
+		bindRollups(a, f)
+		a.Text(meter)
+	})
+}
+
+func bindRollups(a Args, f rentroll.RollupFilter) {
+	a.ID(f.TenantID)
+	a.Text(f.Dimension)
+	a.Int(f.From.UnixMicro())
+	a.Int(f.To.UnixMicro())
 }
 
 // SumRecorded adds up events by when they were recorded.
