@@ -549,7 +549,9 @@ func TestReconcileValues(t *testing.T) {
 	t.Parallel()
 	onBothDatabases(t, func(w *tampered) {
 		w.furnish()
-		values := func() int64 { return w.number("SELECT COUNT(*) FROM usage_values WHERE meter = 'pages' AND value <> ''") }
+		values := func() int64 {
+			return w.number("SELECT COUNT(*) FROM usage_values WHERE meter = 'pages' AND value <> ''")
+		}
 		ghost := `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
 			SELECT tenant_id, meter, dimension, month, 'ghost', 0 FROM usage_values WHERE meter = 'pages' AND value = ''`
 		for _, c := range []struct {
