@@ -351,8 +351,11 @@ func sumTakenBack(s *scene) {
 		}
 	})
 	all := []rentroll.CorrectionSum{
-		{Time: after(0), EventID: "a", Total: 5}, {Time: after(0), EventID: "b", Total: 2},
-		{Time: after(1), EventID: "a", Total: 16}, {Time: after(1), EventID: "b", Total: 8}, {Time: after(1), EventID: "c", Total: 32},
+		{Time: after(0), EventID: "a", Total: 5},
+		{Time: after(0), EventID: "b", Total: 2},
+		{Time: after(1), EventID: "a", Total: 16},
+		{Time: after(1), EventID: "b", Total: 8},
+		{Time: after(1), EventID: "c", Total: 32},
 	}
 	for i := range all {
 		f := rentroll.CorrectionFilter{TenantID: tenant, From: all[i].Time, To: after(2), After: all[i].EventID, Limit: 2}

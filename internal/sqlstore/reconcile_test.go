@@ -474,7 +474,8 @@ func TestReconcileTold(t *testing.T) {
 			for _, d := range w.reconcile(repair).Differences {
 				found = append(found, fmt.Sprintf("%s %s %s %s", d.Table, d.Key, d.Stored, d.Computed))
 			}
-			if slices.Sort(found); !slices.Equal(found, want) {
+			slices.Sort(found)
+			if !slices.Equal(found, want) {
 				w.Errorf("found %q, want %q", found, want)
 			}
 		}
