@@ -242,7 +242,7 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 		err := w.viewTenant(ctx, w.at.tenant, func(r Reader, a *Account) error {
 			was = *a
 			return count(&recount{
-				Reader: r, tenantDiff: diff, account: a, now: w.now(), grace: w.core.opts.StatementGrace, unknown: make(map[int64]bool),
+				Reader: r, tenantDiff: diff, account: a, now: w.now(), graces: w.core.graces, unknown: make(map[int64]bool),
 			})
 		})
 		if err != nil {

@@ -28,7 +28,7 @@ type recount struct {
 
 	account *Account // as it is stored
 	now     time.Time
-	grace   time.Duration // of statements
+	graces  graces // of statements
 
 	usageUntil, runsUntil time.Time // before when events, and ended runs, may be missing
 
