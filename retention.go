@@ -84,7 +84,7 @@ const pruneChunk = 500
 
 // runOperations are the idempotent operations that make runs: their records stay, so that the key of a run that is gone
 // never makes another one.
-var runOperations = []string{runOperation, groupOperation, "run.retry"}
+var runOperations = []string{runOperation, "run.retry"}
 
 // Prune deletes what is older than Options.Retention says, once through all tenants, and returns how much it was. The
 // engine does so by itself once an interval. It needs an operator with tenant:manage.
