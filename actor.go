@@ -159,6 +159,35 @@ func (a Actor) whileInactive(p Permission, now time.Time) error {
 	}
 }
 
+// onlyComplete refuses what the keys of a terminated tenant may not do though they may complete.
+func (e *Engine) onlyComplete() error {
+	if e.actor.status == TenantTerminated {
+		return errTenantTerminated
+	}
+	return nil
+}
+
+// mayBegin refuses what takes more than finishing what runs to the keys of a suspended tenant, too.
+func (e *Engine) mayBegin() error {
+	if e.actor.status == TenantSuspended {
+		return errTenantSuspended
+	}
+	return e.onlyComplete()
+}
+
+// mayTake refuses what a caller may not ask for that decides about more use: a run, tokens, a consumption. As what the decision
+// itself refuses, such a refusal is a denial.
+func (e *Engine) mayTake(p CreateRunParams, permission Permission) error {
+	err := e.may(p.TenantID, permission)
+	if err == nil {
+		err = e.mayBegin()
+	}
+	if err != nil {
+		e.noteDenial(p, err)
+	}
+	return err
+}
+
 var (
 	errTenantSuspended  = &Error{Code: CodeTenantSuspended, Message: "the tenant is suspended"}
 	errTenantTerminated = &Error{Code: CodeTenantTerminated, Message: "the tenant is terminated"}

@@ -107,11 +107,7 @@ func (c *createAPIKey) wants(b *Batch) {
 }
 
 func (c *createAPIKey) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

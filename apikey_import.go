@@ -153,11 +153,7 @@ func (c *importAPIKeys) wants(b *Batch) {
 }
 
 func (c *importAPIKeys) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

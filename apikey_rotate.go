@@ -97,11 +97,7 @@ func (c *rotateAPIKey) wants(b *Batch) {
 }
 
 func (c *rotateAPIKey) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ type Consumption struct {
 // Consume decides whether a tenant may use something up, and records it: one decision, in which the quotas on all meters
 // are checked and the events written, together or not at all. What RecordUsage would refuse is refused here in the same
 // way, and an event id that was recorded before consumes nothing again. A denial is a *QuotaExceededError and leaves no
-// trace but in the statistics.
+// trace but in the statistics of denials, as any refusal because of a rule does.
 //
 // Like an admission it needs an active tenant. A meter without a quota is recorded, and nothing denied. It needs
 // usage:write, as RecordUsage does: a denial is nothing that the caller could not also learn from its own records, and a
@@ -87,10 +87,11 @@ const overSoft = "+"
 
 // consumption checks the parameters and makes the command.
 func (e *Engine) consumption(p ConsumeParams) (*consume, error) {
-	if err := e.may(p.TenantID, PermUsageWrite); err != nil {
-		return nil, err
+	first := CreateRunParams{TenantID: p.TenantID}
+	if len(p.Items) > 0 {
+		first.WorkerID, first.APIKeyID = p.Items[0].WorkerID, p.Items[0].APIKeyID
 	}
-	if err := e.mayBegin(); err != nil {
+	if err := e.mayTake(first, PermUsageWrite); err != nil {
 		return nil, err
 	}
 	if n := len(p.Items); n == 0 || n > MaxConsume {

@@ -150,6 +150,16 @@ func (l *ledger) note(a *Account, now time.Time) {
 	delete(l.ended, a.TenantID)
 }
 
+// planned is account, with the tenant's plan.
+func (l *ledger) planned(id TenantID) (*Account, *Plan, time.Time, error) {
+	a, now, err := l.account(id)
+	if err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	plan, err := l.plan(a.Plan)
+	return a, plan, now, err
+}
+
 // plan returns the plan of an account: as this transaction has it, else as it is cached. A plan that is not cached is
 // looked up, and one that does not exist is a failure: an account without limits must never come of it.
 func (l *ledger) plan(name string) (*Plan, error) {

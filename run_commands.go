@@ -20,8 +20,7 @@ const (
 // reservation are taken, and the counters move, together or not at all. A denial is a *QuotaExceededError or an *Error
 // with a status code, and consumes nothing. It needs run:create.
 func (e *Engine) CreateRun(ctx context.Context, p CreateRunParams) (*Run, error) {
-	if err := e.may(p.TenantID, PermRunCreate); err != nil {
-		e.noteDenial(p, err)
+	if err := e.mayTake(p, PermRunCreate); err != nil {
 		return nil, err
 	}
 	if err := e.completeRunParams(&p).err(); err != nil {
@@ -383,22 +382,6 @@ func (e *Engine) renew(ctx context.Context, c *renewRun) (*Run, error) {
 		return nil, err
 	}
 	return e.withPayloads(ctx, c.answer)
-}
-
-// onlyComplete refuses what the keys of a terminated tenant may not do though they may complete.
-func (e *Engine) onlyComplete() error {
-	if e.actor.status == TenantTerminated {
-		return errTenantTerminated
-	}
-	return nil
-}
-
-// mayBegin refuses what takes more than finishing what runs to the keys of a suspended tenant, too.
-func (e *Engine) mayBegin() error {
-	if e.actor.status == TenantSuspended {
-		return errTenantSuspended
-	}
-	return e.onlyComplete()
 }
 
 type renewRun struct {

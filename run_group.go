@@ -29,8 +29,12 @@ type RunGroup struct {
 // in front of it. The refusal is that of the first run that does not fit, which its Fields name ("runs[3]"), and nothing
 // is consumed. It needs run:create.
 func (e *Engine) CreateRuns(ctx context.Context, p CreateRunsParams) (*RunGroup, error) {
-	if err := e.may(p.TenantID, PermRunCreate); err != nil {
-		e.noteDenial(CreateRunParams{TenantID: p.TenantID}, err)
+	first := CreateRunParams{} // where none may begin it is the first that does not
+	if len(p.Runs) > 0 {
+		first = p.Runs[0]
+	}
+	first.TenantID = p.TenantID
+	if err := e.mayTake(first, PermRunCreate); err != nil {
 		return nil, err
 	}
 	c := &createRuns{header: header{tenant: p.TenantID, by: e.actor, rows: len(p.Runs)}}

@@ -23,10 +23,7 @@ type ReserveTokensParams struct {
 // Like an admission it needs an active tenant. With the same idempotency key the answer is the run as it is, with
 // Replayed set, and holds nothing more. It needs run:update.
 func (e *Engine) ReserveTokens(ctx context.Context, p ReserveTokensParams) (*Run, error) {
-	if err := e.may(p.TenantID, PermRunUpdate); err != nil {
-		return nil, err
-	}
-	if err := e.mayBegin(); err != nil {
+	if err := e.mayTake(CreateRunParams{TenantID: p.TenantID}, PermRunUpdate); err != nil {
 		return nil, err
 	}
 	var bad problems

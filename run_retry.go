@@ -25,10 +25,7 @@ type RetryRunParams struct {
 // same idempotency key the answer is the run that was made, with Replayed set. A run that is open or completed is
 // CodeInvalidTransition, but for an open one past its lease, which crashes first. It needs run:update.
 func (e *Engine) RetryRun(ctx context.Context, p RetryRunParams) (*Run, error) {
-	if err := e.may(p.TenantID, PermRunUpdate); err != nil {
-		return nil, err
-	}
-	if err := e.mayBegin(); err != nil {
+	if err := e.mayTake(CreateRunParams{TenantID: p.TenantID, APIKeyID: p.APIKeyID}, PermRunUpdate); err != nil {
 		return nil, err
 	}
 	if err := e.checkRetry(&p); err != nil {

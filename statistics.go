@@ -197,11 +197,15 @@ func (c *core) flush(ctx context.Context, s *Statistics) bool {
 	return false
 }
 
-// noteDenial counts a refused admission of a run.
+// noteDenial counts a refused admission of a run, or what is decided in the same way. It may be given parameters that nobody
+// has checked.
 func (e *Engine) noteDenial(p CreateRunParams, err error) {
 	now := e.now()
+	if e.actor.Kind == ActorAPIKey {
+		p.APIKeyID = e.actor.APIKeyID
+	}
 	if checkWorkerID(p.WorkerID) != "" {
-		p.WorkerID = "" // refused before it was checked
+		p.WorkerID = ""
 	}
 	d := &Denial{TenantID: p.TenantID, At: now, WorkerID: NullString(p.WorkerID), APIKeyID: p.APIKeyID, Code: CodeOf(err)}
 	count := DenialCount{TenantID: p.TenantID, Minute: now.Truncate(time.Minute), Code: d.Code}

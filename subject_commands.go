@@ -102,11 +102,7 @@ type putSubject struct {
 }
 
 func (c *putSubject) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}
@@ -151,11 +147,7 @@ func (p *PutSubjectParams) holds(was *Subject, a *Account, plan *Plan, now time.
 type deleteSubject struct{ onSubject }
 
 func (c *deleteSubject) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

@@ -206,11 +206,7 @@ type updateTenant struct {
 func (c *updateTenant) wants(b *Batch) { b.Profiles.Want(c.tenant) }
 
 func (c *updateTenant) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}
@@ -426,11 +422,7 @@ type transition struct {
 func (c *transition) wants(b *Batch) { b.Profiles.Want(c.tenant) }
 
 func (c *transition) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

@@ -34,11 +34,7 @@ type putWorker struct {
 func (c *putWorker) wants(b *Batch) { b.Workers.Want(WorkerRef{c.tenant, c.p.WorkerID}) }
 
 func (c *putWorker) decide(l *ledger) error {
-	a, now, err := l.account(c.tenant)
-	if err != nil {
-		return err
-	}
-	plan, err := l.plan(a.Plan)
+	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,17 @@ func onStage(f *fixture, tenants int, do func(*stage) error) (err error) {
 	return do(st)
 }
 
+// onStagedEngine opens an engine on a stage that it takes down afterwards.
+func onStagedEngine(ctx context.Context, f *fixture, tenants int, do func(*stage, *rentroll.Engine) error) error {
+	return onStage(f, tenants, func(st *stage) error {
+		engine, err := st.engine(ctx, "engine")
+		if err != nil {
+			return err
+		}
+		return do(st, engine)
+	})
+}
+
 // close closes all databases and removes them.
 func (s *stage) close() error {
 	var err error

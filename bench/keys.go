@@ -30,26 +30,19 @@ func verifyKeys(ctx context.Context, s settings, emit func(line)) error {
 }
 
 // onKeys opens an engine that has a key of each tenant in memory.
-func onKeys(ctx context.Context, do func(*fixture, *rentroll.Engine) error) (err error) {
+func onKeys(ctx context.Context, do func(*fixture, *rentroll.Engine) error) error {
 	f, err := platform(ctx)
 	if err != nil {
 		return err
 	}
-	st, err := newStage(f, platformTenants)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.close()) }()
-	engine, err := st.engine(ctx, "keys")
-	if err != nil {
-		return err
-	}
-	for tenant := range platformTenants {
-		if err := verifyKey(ctx, engine, f, tenant); err != nil {
-			return err
+	return onStagedEngine(ctx, f, platformTenants, func(_ *stage, engine *rentroll.Engine) error {
+		for tenant := range platformTenants {
+			if err := verifyKey(ctx, engine, f, tenant); err != nil {
+				return err
+			}
 		}
-	}
-	return do(f, engine)
+		return do(f, engine)
+	})
 }
 
 func onOneCore(ctx context.Context, s settings, engine *rentroll.Engine, f *fixture, emit func(line)) (err error) {

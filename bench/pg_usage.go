@@ -219,7 +219,13 @@ func single(ctx context.Context, s settings, events, runs arm, callers, tenants 
 	l := c.against("RecordUsage, one event with an id", load(callers, tenants), 1, targetSingle)
 	l.figure = c.figures()
 	emit(l)
-	return nil
+	return s.profile(fmt.Sprintf("single-usage-%d-tenants", tenants), func() error {
+		if s.profiles == "" {
+			return nil
+		}
+		_, err := measure(ctx, callers, 3*time.Second, events.op)
+		return err
+	})
 }
 
 // recordIdentified records one event that has an id.

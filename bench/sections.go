@@ -195,36 +195,29 @@ func alone(ctx context.Context, s settings, emit func(line)) (err error) {
 }
 
 // reads measures an operation at each load.
-func reads(ctx context.Context, s settings, emit func(line), what string, do func(context.Context, *rentroll.Engine, *fixture, int) error) (err error) {
+func reads(ctx context.Context, s settings, emit func(line), what string, do func(context.Context, *rentroll.Engine, *fixture, int) error) error {
 	f, err := platform(ctx)
 	if err != nil {
 		return err
 	}
-	st, err := newStage(f, platformTenants)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.close()) }()
-	engine, err := st.engine(ctx, "reads")
-	if err != nil {
-		return err
-	}
-	for _, tenants := range tenantCounts {
-		for _, callers := range callerCounts {
-			op := func(ctx context.Context, c *caller) (int, error) {
-				return 1, do(ctx, engine, f, c.random.IntN(tenants))
+	return onStagedEngine(ctx, f, platformTenants, func(_ *stage, engine *rentroll.Engine) error {
+		for _, tenants := range tenantCounts {
+			for _, callers := range callerCounts {
+				op := func(ctx context.Context, c *caller) (int, error) {
+					return 1, do(ctx, engine, f, c.random.IntN(tenants))
+				}
+				c, err := compare(ctx, settings{rounds: 3, slice: s.slice / 2}, arm{what, callers, op})
+				if err != nil {
+					return err
+				}
+				emit(line{
+					what: what, load: load(callers, tenants),
+					figure: fmt.Sprintf("%s, p50 %s, p99 %s", perSecond(c.rate(0)), micros(c.latency(0, 0.5)), micros(c.latency(0, 0.99))),
+				})
 			}
-			c, err := compare(ctx, settings{rounds: 3, slice: s.slice / 2}, arm{what, callers, op})
-			if err != nil {
-				return err
-			}
-			emit(line{
-				what: what, load: load(callers, tenants),
-				figure: fmt.Sprintf("%s, p50 %s, p99 %s", perSecond(c.rate(0)), micros(c.latency(0, 0.5)), micros(c.latency(0, 0.99))),
-			})
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func verify(ctx context.Context, s settings, emit func(line)) error {

@@ -88,21 +88,14 @@ func cursorOfPage(ctx context.Context, e *rentroll.Engine, tenant rentroll.Tenan
 	return cursor, nil
 }
 
-func onArchive(ctx context.Context, do func(*fixture, *rentroll.Engine) error) (err error) {
+func onArchive(ctx context.Context, do func(*fixture, *rentroll.Engine) error) error {
 	f, err := archive(ctx)
 	if err != nil {
 		return err
 	}
-	st, err := newStage(f, 1)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.close()) }()
-	engine, err := st.engine(ctx, "archive")
-	if err != nil {
-		return err
-	}
-	return do(f, engine)
+	return onStagedEngine(ctx, f, 1, func(_ *stage, engine *rentroll.Engine) error {
+		return do(f, engine)
+	})
 }
 
 // floodCallers is how many goroutines of one tenant call without a pause while others are measured.
@@ -110,47 +103,40 @@ const floodCallers = 1024
 
 // flood measures what 999 tenants, a caller each, notice of one that floods: once while all of them call without a pause
 // themselves, once at a gentle rate.
-func flood(ctx context.Context, s settings, emit func(line)) (err error) {
+func flood(ctx context.Context, s settings, emit func(line)) error {
 	f, err := platform(ctx)
 	if err != nil {
 		return err
 	}
-	st, err := newStage(f, platformTenants)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.close()) }()
-	engine, err := st.engine(ctx, "flood")
-	if err != nil {
-		return err
-	}
-	for _, load := range []struct {
-		name  string
-		pause time.Duration
-	}{{"without a pause", 0}, {"a call each 250 ms", 250 * time.Millisecond}} {
-		var ratios, quiet, loud, rate []float64
-		for range s.rounds {
-			calm, _, err := besideFlood(ctx, engine, f, 2*s.slice, load.pause, 0)
-			if err != nil {
-				return err
+	return onStagedEngine(ctx, f, platformTenants, func(_ *stage, engine *rentroll.Engine) error {
+		for _, load := range []struct {
+			name  string
+			pause time.Duration
+		}{{"without a pause", 0}, {"a call each 250 ms", 250 * time.Millisecond}} {
+			var ratios, quiet, loud, rate []float64
+			for range s.rounds {
+				calm, _, err := besideFlood(ctx, engine, f, 2*s.slice, load.pause, 0)
+				if err != nil {
+					return err
+				}
+				stormy, flooded, err := besideFlood(ctx, engine, f, 2*s.slice, load.pause, floodCallers)
+				if err != nil {
+					return err
+				}
+				ratios = append(ratios, float64(stormy.quantile(0.99))/float64(calm.quantile(0.99)))
+				quiet = append(quiet, float64(calm.quantile(0.99).Microseconds()))
+				loud = append(loud, float64(stormy.quantile(0.99).Microseconds()))
+				rate = append(rate, flooded.rate())
 			}
-			stormy, flooded, err := besideFlood(ctx, engine, f, 2*s.slice, load.pause, floodCallers)
-			if err != nil {
-				return err
-			}
-			ratios = append(ratios, float64(stormy.quantile(0.99))/float64(calm.quantile(0.99)))
-			quiet = append(quiet, float64(calm.quantile(0.99).Microseconds()))
-			loud = append(loud, float64(stormy.quantile(0.99).Microseconds()))
-			rate = append(rate, flooded.rate())
+			ratio := median(ratios)
+			emit(line{
+				what: "CreateRun of 999 tenants, " + load.name, load: fmt.Sprintf("999 × 999, and %s × 1 flooding at %s", grouped3(floodCallers), perSecond(median(rate))),
+				figure: "p99 " + micros(median(loud)), by: "without the flood: p99 " + micros(median(quiet)), ratio: times(ratio),
+				target: "≤ 2", met: atMost(ratio, targetFlood),
+			})
 		}
-		ratio := median(ratios)
-		emit(line{
-			what: "CreateRun of 999 tenants, " + load.name, load: fmt.Sprintf("999 × 999, and %s × 1 flooding at %s", grouped3(floodCallers), perSecond(median(rate))),
-			figure: "p99 " + micros(median(loud)), by: "without the flood: p99 " + micros(median(quiet)), ratio: times(ratio),
-			target: "≤ 2", met: atMost(ratio, targetFlood),
-		})
-	}
-	return nil
+		return nil
+	})
 }
 
 // besideFlood lets all tenants but the first call, and so many callers of the first one flood.

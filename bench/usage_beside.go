@@ -20,11 +20,7 @@ func usageBeside(ctx context.Context, s settings, emit func(line)) error {
 	if err != nil {
 		return err
 	}
-	return onStage(f, platformTenants, func(st *stage) error {
-		engine, err := st.engine(ctx, "beside")
-		if err != nil {
-			return err
-		}
+	return onStagedEngine(ctx, f, platformTenants, func(st *stage, engine *rentroll.Engine) error {
 		return besideAll(ctx, s, engine, st.tenants, emit)
 	})
 }

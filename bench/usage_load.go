@@ -112,11 +112,7 @@ func usageLoad(ctx context.Context, s settings, emit func(line)) error {
 		return err
 	}
 	for i := range idKinds {
-		err := onStage(f, platformTenants, func(st *stage) error {
-			engine, err := st.engine(ctx, "load")
-			if err != nil {
-				return err
-			}
+		err := onStagedEngine(ctx, f, platformTenants, func(st *stage, engine *rentroll.Engine) error {
 			return loadInto(ctx, s, engine, st.tenants[0], i, emit)
 		})
 		if err != nil {

@@ -54,15 +54,7 @@ type createRunsBody struct {
 
 // Schema describes the two forms.
 func (createRunsBody) Schema(r huma.Registry) *huma.Schema {
-	run := r.Schema(reflect.TypeFor[createRunBody](), true, "")
-	low, high := 1, rentroll.MaxRunGroup
-	group := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"runs"}, AdditionalProperties: false,
-		Properties: map[string]*huma.Schema{
-			"runs": {Type: huma.TypeArray, Items: run, MinItems: &low, MaxItems: &high},
-		},
-	}
-	return &huma.Schema{Description: "One run, or several of which all are admitted or none.", OneOf: []*huma.Schema{run, group}}
+	return oneOrSeveral[createRunBody](r, "runs", rentroll.MaxRunGroup, "One run, or several of which all are admitted or none.")
 }
 
 // admission is one run, or a group of runs, as it was asked for.

@@ -36,6 +36,18 @@ func (planLimits) Schema(huma.Registry) *huma.Schema { return limitsSchema(true,
 // Schema describes a payload: any JSON.
 func (payload) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 
+// oneOrSeveral is the schema of a body that is a T itself or, under name, a list of 1 to most of them.
+func oneOrSeveral[T any](r huma.Registry, name string, most int, description string) *huma.Schema {
+	one, least := r.Schema(reflect.TypeFor[T](), true, ""), 1
+	several := &huma.Schema{
+		Type: huma.TypeObject, Required: []string{name}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{
+			name: {Type: huma.TypeArray, Items: one, MinItems: &least, MaxItems: &most},
+		},
+	}
+	return &huma.Schema{Description: description, OneOf: []*huma.Schema{one, several}}
+}
+
 // Schema describes a body that has nothing to say.
 func (none) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false, Description: "Nothing, or an empty object."}

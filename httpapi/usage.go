@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -67,15 +66,7 @@ type recordUsageBody struct {
 
 // Schema describes the two forms.
 func (recordUsageBody) Schema(r huma.Registry) *huma.Schema {
-	event := r.Schema(reflect.TypeFor[usageEvent](), true, "")
-	low, high := 1, rentroll.MaxUsageBatch
-	batch := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"events"}, AdditionalProperties: false,
-		Properties: map[string]*huma.Schema{
-			"events": {Type: huma.TypeArray, Items: event, MinItems: &low, MaxItems: &high},
-		},
-	}
-	return &huma.Schema{Description: "One event, or several.", OneOf: []*huma.Schema{event, batch}}
+	return oneOrSeveral[usageEvent](r, "events", rentroll.MaxUsageBatch, "One event, or several.")
 }
 
 func recordUsage(c *call, p *ofTenantOnce, b *recordUsageBody) (*rentroll.UsageReceipt, error) {

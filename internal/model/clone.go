@@ -10,6 +10,7 @@ func (w *World) Clone() *World {
 	c := &World{
 		tenants: map[Ref]*tenant{}, users: map[Ref]*user{}, plans: maps.Clone(w.plans), keys: map[Ref]*key{}, runs: map[Ref]*run{},
 		once: maps.Clone(w.once), meters: maps.Clone(w.meters), prices: maps.Clone(w.prices), audit: slices.Clip(w.audit), last: w.last, At: w.At,
+		denied: maps.Clone(w.denied),
 	}
 	for ref, u := range w.users {
 		c.users[ref] = copied(u)

@@ -29,7 +29,8 @@ type consumed struct {
 }
 
 // Consume checks all limits, then records.
-func (w *World) Consume(by Ref, now time.Time, p Consume) (*ConsumptionView, *Refusal) {
+func (w *World) Consume(by Ref, now time.Time, p Consume) (_ *ConsumptionView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "usage:write"); bad != nil {
 		return nil, bad
 	}

@@ -21,16 +21,22 @@ type GroupView struct {
 	Replayed bool       `json:"replayed"`
 }
 
-func (w *World) group(refs []Ref, replayed bool) *GroupView {
+// group shows the runs of a group, if all of them are kept.
+func (w *World) group(refs []Ref, replayed bool) (*GroupView, *Refusal) {
 	v := &GroupView{Replayed: replayed}
 	for _, ref := range refs {
-		v.Items = append(v.Items, w.runs[ref].view())
+		r := w.runs[ref]
+		if r == nil {
+			return nil, refuse(NotFound)
+		}
+		v.Items = append(v.Items, r.view())
 	}
-	return v
+	return v, nil
 }
 
 // CreateRuns admits all of the runs or none.
-func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (*GroupView, *Refusal) {
+func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (_ *GroupView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:create"); bad != nil {
 		return nil, bad
 	}
@@ -49,7 +55,7 @@ func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (*GroupView, *Re
 		return nil, bad
 	} else if done {
 		refs, _ := earlier.([]Ref)
-		return w.group(refs, true), nil
+		return w.group(refs, true)
 	}
 	t := w.tenants[p.Tenant]
 	if t == nil {
@@ -74,7 +80,7 @@ func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (*GroupView, *Re
 		refs = append(refs, r.Ref)
 	}
 	w.remember(scope, p, refs)
-	return w.group(refs, false), nil
+	return w.group(refs, false)
 }
 
 // enterAll makes the runs one after the other, up to one that does not fit.
@@ -100,7 +106,8 @@ type ReserveTokens struct {
 }
 
 // ReserveTokens holds more tokens for an open run, or nothing.
-func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (*RunView, *Refusal) {
+func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (_ *RunView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:update"); bad != nil {
 		return nil, bad
 	}
@@ -115,9 +122,7 @@ func (w *World) ReserveTokens(by Ref, now time.Time, p ReserveTokens) (*RunView,
 		return nil, bad
 	} else if done {
 		ref, _ := earlier.(Ref)
-		v := w.runs[ref].view()
-		v.Replayed = true
-		return v, nil
+		return w.replay(ref)
 	}
 	t, r := w.tenants[p.Tenant], w.runs[p.Run]
 	if t == nil || r == nil || r.Tenant != p.Tenant {

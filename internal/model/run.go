@@ -84,7 +84,8 @@ type CreateRun struct {
 }
 
 // CreateRun admits a run or refuses it.
-func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (*RunView, *Refusal) {
+func (w *World) CreateRun(by Ref, now time.Time, p CreateRun) (_ *RunView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:create"); bad != nil {
 		return nil, bad
 	}
@@ -177,7 +178,8 @@ type RetryRun struct {
 }
 
 // RetryRun admits a run that does again what another did not bring to its end.
-func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (*RunView, *Refusal) {
+func (w *World) RetryRun(by Ref, now time.Time, p RetryRun) (_ *RunView, refused *Refusal) {
+	defer w.denies(p.Tenant, now, &refused)
 	if bad := w.may(by, now, p.Tenant, "run:update"); bad != nil {
 		return nil, bad
 	}

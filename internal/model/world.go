@@ -61,6 +61,7 @@ type World struct {
 	prices  map[string][]price
 	audit   []string  // of the platform
 	last    time.Time // the latest now of any change of the platform
+	denied  map[Denials]int64
 
 	// At is when the operations are done that are called next: the time that idempotency records are given.
 	At time.Time
@@ -71,7 +72,7 @@ func New() *World {
 	w := &World{
 		tenants: map[Ref]*tenant{}, users: map[Ref]*user{}, plans: map[string]PlanView{},
 		keys: map[Ref]*key{}, runs: map[Ref]*run{}, once: map[onceKey]onceRecord{},
-		meters: map[string]MeterDef{}, prices: map[string][]price{},
+		meters: map[string]MeterDef{}, prices: map[string][]price{}, denied: map[Denials]int64{},
 	}
 	builtin := func(name string, workers, runs, concurrent, tokens, keys int64) {
 		w.plans[name] = PlanView{Name: name, Limits: quota.Limits{

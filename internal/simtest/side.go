@@ -44,6 +44,7 @@ var keep = model.Keep{Usage: 43 * 24 * time.Hour, Runs: 7 * 24 * time.Hour}
 // side is one engine on one store, with the ids that it gave to the model's names.
 type side struct {
 	store   rentroll.Store
+	kept    *written
 	engine  *rentroll.Engine
 	ids     map[model.Ref][16]byte
 	refs    map[[16]byte]model.Ref
@@ -53,7 +54,8 @@ type side struct {
 // newSide starts an engine whose ids and secrets come from the seed.
 func newSide(t testing.TB, open Opener, clock *Clock, seed uint64) *side {
 	t.Helper()
-	store := open(t)
+	kept := &written{Store: open(t)}
+	store := rentroll.Store(kept)
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
 	engine, err := rentroll.New(store, &rentroll.Options{
@@ -64,7 +66,7 @@ func newSide(t testing.TB, open Opener, clock *Clock, seed uint64) *side {
 		t.Fatalf("starting an engine: %v", err)
 	}
 	return &side{
-		store: store, engine: engine,
+		store: store, kept: kept, engine: engine,
 		ids: map[model.Ref][16]byte{}, refs: map[[16]byte]model.Ref{}, secrets: map[model.Ref]string{},
 	}
 }

@@ -62,7 +62,7 @@ func explore(t *testing.T, seed uint64, steps int, stores []Opener) ([]step, Tal
 			return history, p.tally, err
 		}
 	}
-	return history, p.tally, nil
+	return history, p.tally, p.finish()
 }
 
 // replay plays a given history on new stores.
@@ -75,7 +75,7 @@ func replay(t *testing.T, seed uint64, history []step, stores []Opener) (played 
 			return i + 1, err
 		}
 	}
-	return len(history), nil
+	return len(history), p.finish()
 }
 
 // shrinkTries bounds how often a failing history is played again.
@@ -138,6 +138,17 @@ func (p *player) close() {
 			p.t.Errorf("closing an engine: %v", err)
 		}
 	}
+}
+
+// finish ends a history: engines that are closed have written what they count off the path.
+func (p *player) finish() error {
+	p.close()
+	for i, s := range p.sides {
+		if difference := compare(denialFacts(p.world.Denied()), nil, s.denied(), nil); difference != "" {
+			return fmt.Errorf("the denials that store %d (%s) has counted:\n%s", i, s.store.Traits().Name, difference)
+		}
+	}
+	return nil
 }
 
 // play plays one step and compares the answers.
