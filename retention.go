@@ -2,6 +2,7 @@ package rentroll
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ func (r *Retention) complete(bad *problems) {
 		case *f.keep == 0:
 			*f.keep = f.usual
 		case *f.keep > 0 && *f.keep < f.min:
-			bad.add(f.name, "must be at least "+f.min.String())
+			bad.add(f.name, fmt.Sprintf("must be at least %dd", f.min/(24*time.Hour)))
 		}
 	}
 	if r.Interval == 0 {
