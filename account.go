@@ -43,6 +43,10 @@ type Account struct {
 	NextLeaseExpiry time.Time
 	NextKeyExpiry   time.Time
 
+	// StatementGrace is for how long after their end the statements of the present month, and of months that end before the
+	// next begins here, take events. Zero is what the platform's account has: see graces.
+	StatementGrace time.Duration
+
 	Marks Marks // what was told of the quotas' use in the present periods
 
 	CancelBefore  time.Time // open runs made at or before it should stop; zero for none

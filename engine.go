@@ -41,6 +41,7 @@ type core struct {
 	imports atomic.Bool // whether there are imported keys, whose secrets have any form
 	stats   statistics
 	metrics metrics
+	graces  graces
 
 	standings   standings
 	ownOperator [32]byte // the SHA-256 of opts.OperatorSecret
@@ -196,14 +197,23 @@ func (c *core) prepare(ctx context.Context) error {
 	if _, err := tx.Claim(ctx, b, []TenantID{PlatformID}, true); err != nil {
 		return err
 	}
-	if b.Accounts.Get(PlatformID) != nil {
+	c.graces = graces{now: c.opts.StatementGrace, first: c.opts.StatementGrace}
+	switch platform := b.Accounts.Get(PlatformID); {
+	case platform == nil:
+		b.Accounts.Put(PlatformID, &Account{
+			TenantID: PlatformID, Status: TenantActive, Timezone: "UTC", AnchorDay: 1, LastNow: b.Now, Since: b.Now,
+			StatementGrace: c.graces.first,
+		})
+		for _, p := range builtinPlans() {
+			b.Plans.Put(p.Name, p)
+		}
+	case platform.StatementGrace != 0:
+		c.graces.first = platform.StatementGrace
 		return nil
-	}
-	b.Accounts.Put(PlatformID, &Account{
-		TenantID: PlatformID, Status: TenantActive, Timezone: "UTC", AnchorDay: 1, LastNow: b.Now, Since: b.Now,
-	})
-	for _, p := range builtinPlans() {
-		b.Plans.Put(p.Name, p)
+	default: // from before the grace was kept
+		known := *platform
+		known.StatementGrace = c.graces.first
+		b.Accounts.Put(PlatformID, &known)
 	}
 	if err := tx.Save(ctx, b); err != nil {
 		return err

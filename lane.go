@@ -361,7 +361,7 @@ func (t *transaction) run() (err error) {
 		b.Now = a.clock(b.Now) // what is overdue for any of them is to be loaded
 	}
 	t.ledger = newLedger(b, t.core.plans.snapshot(), t.ids, now)
-	t.ledger.values, t.ledger.grace = t.core.opts.DimensionValues, t.core.opts.StatementGrace
+	t.ledger.values, t.ledger.graces = t.core.opts.DimensionValues, t.core.graces
 	if err := t.decide(ctx, tx); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ type ledger struct {
 	fresh   map[UsageRef]*UsageEvent    // events of this transaction that have an event id
 
 	values int           // how many values of a kept dimension are told apart in a month
-	grace  time.Duration // for how long after its end a statement takes events
+	graces graces
 }
 
 func newLedger(b *Batch, plans map[string]*Plan, ids *rand.ChaCha8, now time.Time) *ledger {
@@ -144,10 +144,13 @@ func (l *ledger) touch(a *Account, now time.Time) {
 func (l *ledger) note(a *Account, now time.Time) {
 	a.LastNow = now
 	l.Accounts.Put(a.TenantID, a)
-	for _, month := range l.ended[a.TenantID] {
-		l.Periods = append(l.Periods, l.pastMonth(a, month))
+	if ended := l.ended[a.TenantID]; ended != nil {
+		for _, month := range ended {
+			l.Periods = append(l.Periods, l.pastMonth(a, month))
+		}
+		a.StatementGrace = l.graces.now // of the month that has begun
+		delete(l.ended, a.TenantID)
 	}
-	delete(l.ended, a.TenantID)
 }
 
 // planned is account, with the tenant's plan.

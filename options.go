@@ -51,7 +51,9 @@ type Options struct {
 	StaleFor time.Duration
 
 	// StatementGrace is for how long after its end a period's statement takes events of that period; later ones are
-	// adjustments of the next statement. A period keeps the grace with which it ended. 0 is 72 hours.
+	// adjustments of the next statement. A change holds for periods that begin behind it: each keeps the grace with which it
+	// began, and where nothing is written of a tenant for months, they keep that of the last one that was. So a final statement
+	// stays final. 0 is 72 hours, and less than a microsecond is one.
 	StatementGrace time.Duration
 
 	// DimensionValues is how many values of a dimension that a meter keeps from metadata are told apart in a month; all
@@ -103,6 +105,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.StatementGrace <= 0 {
 		opts.StatementGrace = defaultStatementGrace
 	}
+	opts.StatementGrace = max(opts.StatementGrace.Truncate(time.Microsecond), time.Microsecond) // as it is kept
 	if opts.DimensionValues <= 0 {
 		opts.DimensionValues = defaultDimensionValues
 	}

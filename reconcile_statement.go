@@ -55,7 +55,7 @@ func (c *recount) statements(ctx context.Context, from time.Time) (time.Time, er
 	if err := c.kept(ctx); err != nil {
 		return time.Time{}, err
 	}
-	periods, err := periodsOf(ctx, c, c.account, c.account.clock(c.now), c.grace)
+	periods, err := periodsOf(ctx, c, c.account, c.account.clock(c.now), c.graces)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -64,7 +64,7 @@ func (c *recount) statements(ctx context.Context, from time.Time) (time.Time, er
 	}
 	last := periods[len(periods)-1]
 	next, _ := quota.Advance(quota.Period{Start: last.Start, End: last.End}, last.End, quota.Month, c.account.zone(), c.account.AnchorDay)
-	periods = append(periods, PastPeriod{TenantID: c.tenant, Start: next.Start, End: next.End}.complete("", c.grace)) // what is ahead
+	periods = append(periods, PastPeriod{TenantID: c.tenant, Start: next.Start, End: next.End}.complete("", c.graces.of(c.account))) // what is ahead
 	at := slices.IndexFunc(periods, func(p PastPeriod) bool { return !p.Start.Before(from) })
 	if at < 0 {
 		return time.Time{}, nil
@@ -94,7 +94,7 @@ func (c *recount) unknownPeriods(ctx context.Context, known []PastPeriod) (all [
 				month.Start = all[n-1].End
 			}
 			month.End = earliest(month.End, p.Start)
-			unknown := PastPeriod{TenantID: c.tenant, Start: month.Start, End: month.End, Timezone: c.account.Timezone}.complete("", c.grace)
+			unknown := PastPeriod{TenantID: c.tenant, Start: month.Start, End: month.End, Timezone: c.account.Timezone}.complete("", c.graces.of(c.account))
 			all, floor = append(all, unknown), month.End
 			c.unknown[month.Start.UnixMicro()] = true
 		}

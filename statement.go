@@ -58,9 +58,24 @@ type StatementLine struct {
 	AmountMicros int64       `json:"amount_micros"` // quantity × price, rounded once: half a millionth away from zero
 }
 
+// graces are for how long after their end statements take events of their periods.
+type graces struct {
+	now   time.Duration // Options.StatementGrace: of months that begin
+	first time.Duration // of accounts from before the grace was kept
+}
+
+// of returns the grace of an account's present month, and of those that end before the account sees the next one begin. It is
+// fixed when a month begins: whatever the grace is by its end, and whoever looks, a statement that is final stays it.
+func (g graces) of(a *Account) time.Duration {
+	if a.StatementGrace != 0 {
+		return a.StatementGrace
+	}
+	return g.first
+}
+
 // periodsOf lists the months of a tenant up to now, oldest first: those that were written down, and those that have ended
 // since unseen.
-func periodsOf(ctx context.Context, r Reader, stored *Account, now time.Time, grace time.Duration) ([]PastPeriod, error) {
+func periodsOf(ctx context.Context, r Reader, stored *Account, now time.Time, g graces) ([]PastPeriod, error) {
 	rows, err := r.ListPeriods(ctx, stored.TenantID)
 	if err != nil {
 		return nil, err
@@ -68,9 +83,10 @@ func periodsOf(ctx context.Context, r Reader, stored *Account, now time.Time, gr
 	out := make([]PastPeriod, 0, len(rows)+1)
 	for _, p := range rows {
 		if p.Start.Before(stored.Month.Start) {
-			out = append(out, p.complete(stored.Timezone, grace))
+			out = append(out, p.complete(stored.Timezone, g.first))
 		}
 	}
+	grace := g.of(stored)
 	for p := stored.Month; ; p, _ = quota.Advance(p, p.End, quota.Month, stored.zone(), stored.AnchorDay) {
 		at := PastPeriod{TenantID: stored.TenantID, Start: p.Start, End: p.End}
 		if i := slices.IndexFunc(rows, func(q PastPeriod) bool { return q.Start.Equal(p.Start) }); i >= 0 {
@@ -125,7 +141,7 @@ func (e *Engine) ListStatements(ctx context.Context, tenant TenantID) ([]Stateme
 	out := []StatementPeriod{}
 	err := e.viewTenant(ctx, tenant, func(r Reader, stored *Account) error {
 		now := stored.clock(e.now())
-		periods, err := periodsOf(ctx, r, stored, now, e.core.opts.StatementGrace)
+		periods, err := periodsOf(ctx, r, stored, now, e.core.graces)
 		for _, p := range slices.Backward(periods) {
 			out = append(out, p.view(now))
 		}
@@ -147,7 +163,7 @@ func (e *Engine) GetStatement(ctx context.Context, tenant TenantID, period strin
 	var out *Statement
 	err := e.viewTenant(ctx, tenant, func(r Reader, stored *Account) error {
 		now := stored.clock(e.now())
-		periods, err := periodsOf(ctx, r, stored, now, e.core.opts.StatementGrace)
+		periods, err := periodsOf(ctx, r, stored, now, e.core.graces)
 		if err != nil {
 			return err
 		}
@@ -393,7 +409,7 @@ func (l *ledger) pastPeriod(a *Account, at time.Time) *PastPeriod {
 	known := *l.RecentPeriods[a.TenantID]
 	for i := range known {
 		if look(&known[i]) {
-			p := known[i].complete(a.Timezone, l.grace)
+			p := known[i].complete(a.Timezone, l.graces.first)
 			return &p
 		}
 	}
@@ -410,6 +426,6 @@ func (l *ledger) pastPeriod(a *Account, at time.Time) *PastPeriod {
 // pastMonth is a month of a tenant as it is written down.
 func (l *ledger) pastMonth(a *Account, month quota.Period) *PastPeriod {
 	return &PastPeriod{
-		TenantID: a.TenantID, Start: month.Start, End: month.End, FinalAt: month.End.Add(l.grace), Timezone: a.Timezone,
+		TenantID: a.TenantID, Start: month.Start, End: month.End, FinalAt: month.End.Add(l.graces.of(a)), Timezone: a.Timezone,
 	}
 }

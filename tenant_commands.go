@@ -140,6 +140,7 @@ func (c *createTenant) decide(l *ledger) error {
 	a := &Account{
 		TenantID: newID[tenantKind](now, l.entropy()), Status: TenantActive, Since: now, Plan: plan.Name,
 		Overrides: c.edit.LimitOverrides.Clone(), Timezone: c.edit.Timezone, AnchorDay: c.edit.BillingAnchorDay, LastNow: now,
+		StatementGrace: l.graces.now,
 	}
 	a.roll(now)
 	l.open[a.TenantID] = a

@@ -133,7 +133,7 @@ func (x *UsageExport) ofRange(ctx context.Context, r Reader, stored *Account, p 
 // ofStatement takes the events of a statement: of its own period and, as the lines of the statement tell, of those that it
 // adjusts.
 func (x *UsageExport) ofStatement(ctx context.Context, r Reader, stored *Account, name string, now time.Time) error {
-	periods, err := periodsOf(ctx, r, stored, now, x.engine.core.opts.StatementGrace)
+	periods, err := periodsOf(ctx, r, stored, now, x.engine.core.graces)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (x *UsageExport) Events(ctx context.Context) iter.Seq2[*ExportedUsage, erro
 // page reads the next page of a range, and moves the filter behind it; a limit of 0 says that there is no more.
 func (x *UsageExport) page(ctx context.Context, f *UsageFilter) (out []*ExportedUsage, err error) {
 	err = x.engine.viewTenant(ctx, x.TenantID, func(r Reader, stored *Account) error {
-		periods, err := periodsOf(ctx, r, stored, stored.clock(x.engine.now()), x.engine.core.opts.StatementGrace)
+		periods, err := periodsOf(ctx, r, stored, stored.clock(x.engine.now()), x.engine.core.graces)
 		if err != nil {
 			return err
 		}

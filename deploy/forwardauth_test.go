@@ -21,6 +21,7 @@ import (
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/client"
 	"github.com/rentroll/rentroll/httpapi"
+	"github.com/rentroll/rentroll/quota"
 	"github.com/rentroll/rentroll/sqlite"
 )
 
@@ -117,8 +118,9 @@ func (f *front) answer(w http.ResponseWriter, r *http.Request) {
 func (f *front) makeKeys() {
 	f.t.Helper()
 	ctx := f.t.Context()
-	for _, slug := range []string{"acme", "gone"} {
-		tenant, err := f.operator.CreateTenant(ctx, client.CreateTenantParams{Name: "T", Slug: slug, Plan: rentroll.PlanPro})
+	quiet := quota.Limits{quota.RequestsPerMinute: quota.Of(0)} // and not one that is used up, which has room again some time
+	for slug, limits := range map[string]quota.Limits{"acme": nil, "gone": nil, "quiet": quiet} {
+		tenant, err := f.operator.CreateTenant(ctx, client.CreateTenantParams{Name: "T", Slug: slug, Plan: rentroll.PlanPro, LimitOverrides: limits})
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -141,14 +143,7 @@ func (f *front) makeKeys() {
 	if _, err := f.operator.RevokeAPIKey(ctx, "acme", revoked, "test"); err != nil {
 		f.t.Fatal(err)
 	}
-	made, err := f.operator.CreateAPIKey(ctx, "acme", client.CreateAPIKeyParams{Name: "k", RateLimitRPM: new(int64(1))})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.limited = string(made.Secret)
-	if v, err := f.operator.VerifyAPIKey(ctx, client.VerifyAPIKeyParams{Secret: f.limited}); err != nil || !v.Valid { // its one of this minute
-		f.t.Fatal(v, err)
-	}
+	f.limited, _ = key("quiet", "*")
 	if _, err := f.operator.Suspend(ctx, "gone", "test"); err != nil {
 		f.t.Fatal(err)
 	}
@@ -280,7 +275,7 @@ func TestForwardAuthStops(t *testing.T) {
 			g := f.send(http.MethodPost, "/orders", "x", header)
 			g.check(t, want.status, want.code)
 			if want.status == http.StatusTooManyRequests {
-				for name, value := range map[string]string{"Retry-After": "60", "RateLimit": `"key";r=0;t=`, "RateLimit-Policy": `"key";q=1;w=60`} {
+				for name, value := range map[string]string{"Retry-After": "60", "RateLimit": `"tenant";r=0;t=60`, "RateLimit-Policy": `"tenant";q=0;w=60`} {
 					if have := g.header.Values(name); len(have) != 1 || !strings.HasPrefix(have[0], value) {
 						t.Errorf("%s is %q, want %q", name, have, value)
 					}

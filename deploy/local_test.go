@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/client"
+	"github.com/rentroll/rentroll/internal/programtest"
 )
 
 // cluster is the example at work.
@@ -42,17 +42,9 @@ const patience = 4 * time.Minute
 // begin starts the example on a free port and waits until it says that it is ready.
 func begin(t *testing.T) *cluster {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err = errors.Join(err, l.Close()); err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	c := &cluster{cmd: exec.CommandContext(ctx, "sh", "-c", lifeline, "./local", port), ended: make(chan struct{})}
+	c := &cluster{cmd: exec.CommandContext(ctx, "sh", "-c", lifeline, "./local", programtest.FreePort(t)), ended: make(chan struct{})}
 	out, w := io.Pipe()
 	c.cmd.Stdout, c.cmd.Stderr = w, w
 	input, err := c.cmd.StdinPipe()

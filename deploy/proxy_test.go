@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rentroll/rentroll/internal/programtest"
 )
 
 // proxy is nginx or Caddy at work, with a configuration of this folder.
@@ -36,20 +37,6 @@ func program(t testing.TB, name string) string {
 	return ""
 }
 
-// freePort returns a port that nobody listens on now.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err = errors.Join(err, l.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // startProxy starts a program on a free port with a configuration of this folder, in which the names of Rentroll and the
 // API are those of real ones, and waits until it says ready.
 func startProxy(t testing.TB, config, ready string, addresses *strings.Replacer, wrap func(p *proxy, site string) []string) *proxy {
@@ -67,7 +54,7 @@ func startProxy(t testing.TB, config, ready string, addresses *strings.Replacer,
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := programtest.FreePort(t)
 	site := strings.NewReplacer("listen 8000", "listen 127.0.0.1:"+port, ":8000 {", "http://127.0.0.1:"+port+" {").
 		Replace(addresses.Replace(string(text)))
 	p := &proxy{t: t, folder: folder, url: "http://127.0.0.1:" + port, lines: make(chan string, 1024)}

@@ -22,7 +22,7 @@ type web struct {
 
 const (
 	operatorSecret = "an operator key of the tests, 40 letters"
-	webTimeout     = 500 * time.Millisecond
+	webTimeout     = time.Second
 )
 
 // answer is what a caller over HTTP gets.
@@ -97,9 +97,14 @@ func TestFaultOverHTTP(t *testing.T) {
 func (w *web) allGood() {
 	w.t.Helper()
 	for what, call := range w.calls() {
-		if a := call(); a.status < 200 || a.status > 299 {
-			w.t.Errorf("%s, without a fault: %d %s", what, a.status, a.Code)
-		}
+		until(w.t, what+", without a fault", func() bool { // a busy machine may need longer than webTimeout
+			a := call()
+			if a.status > 299 && (a.status != http.StatusServiceUnavailable || a.took < webTimeout) {
+				w.t.Errorf("%s, without a fault: %d %s", what, a.status, a.Code)
+				return true
+			}
+			return a.status < 300
+		})
 	}
 }
 
@@ -111,7 +116,7 @@ func (w *web) isUnavailable(what string, a answer) {
 	if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || seconds < 1 {
 		w.t.Errorf("%s: come back after %q", what, a.header.Get("Retry-After"))
 	}
-	if a.took > webTimeout+time.Second {
+	if a.took > webTimeout+slack {
 		w.t.Errorf("%s: answered after %s", what, a.took)
 	}
 }

@@ -90,7 +90,8 @@ func TestFaultDeadlock(t *testing.T) {
 func TestFaultHeldAccount(t *testing.T) {
 	t.Parallel()
 	o := standOptions{}
-	o.store.LockTimeout = 300 * time.Millisecond
+	const others = 1500 * time.Millisecond // less than anybody waits for an account
+	o.store.LockTimeout = 2 * time.Second
 	s := newStand(t, o)
 	x := s.stranger()
 	x.lock(s.tenants[2])
@@ -99,7 +100,7 @@ func TestFaultHeldAccount(t *testing.T) {
 	go func() { held <- storm(8, func() error { return s.create(2, patience) }) }()
 	until(t, "the engine waiting for the stranger", func() bool { return s.blocked() > 0 })
 	for range 3 {
-		if err := s.create(0, 250*time.Millisecond); err != nil {
+		if err := s.create(0, others); err != nil {
 			t.Errorf("another tenant: %v", err)
 		}
 	}

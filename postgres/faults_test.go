@@ -155,7 +155,7 @@ func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for !met() {
 		select {
 		case <-tick.C:
@@ -165,10 +165,13 @@ func until(t *testing.T, what string, met func() bool) {
 	}
 }
 
+// slack is how much later than it is meant to something may happen on a busy machine: far less than what it would take if
+// nobody had an eye on the time.
+const slack = 15 * time.Second
+
 // within runs a call that has a deadline, and fails the test where it is answered later than a little after.
 func within(t *testing.T, d time.Duration, call func(ctx context.Context) error) error {
 	t.Helper()
-	const slack = 2 * time.Second // two cores, and other tests on them
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	begin := time.Now()
@@ -321,7 +324,7 @@ func (l *load) end() {
 	for range 8 {
 		repeating.Go(func() {
 			for j := range left {
-				if err := within(l.t, patience, func(ctx context.Context) error { return j.step(ctx, l.server(len(j.key))) }); err != nil {
+				if err := within(l.t, time.Minute, func(ctx context.Context) error { return j.step(ctx, l.server(len(j.key))) }); err != nil {
 					l.t.Errorf("%s, after the fault: %v", j.key, err)
 				}
 			}

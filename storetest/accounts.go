@@ -19,7 +19,7 @@ func fullAccount(s *scene) *rentroll.Account {
 		TenantID: newID[rentroll.TenantID](s), Status: rentroll.TenantSuspended, Since: after(1), Plan: "Enterprise-2",
 		Overrides: fullLimits(), Timezone: "America/Argentina/ComodRivadavia", AnchorDay: 28,
 		Day: quota.Period{Start: after(2), End: after(3)}, RunsToday: 4,
-		Month: quota.Period{Start: after(5), End: after(6)}, TokensUsed: 7, TokensAhead: 8, SpendUsed: 17, Subjects: 18, UncountedRuns: 19, Marks: rentroll.Marks{80, 0x164, 7: 1},
+		Month: quota.Period{Start: after(5), End: after(6)}, TokensUsed: 7, TokensAhead: 8, SpendUsed: 17, Subjects: 18, UncountedRuns: 19, StatementGrace: 20 * time.Microsecond, Marks: rentroll.Marks{80, 0x164, 7: 1},
 		ConcurrentRuns: 9, TokensReserved: 10, Workers: 11, APIKeys: 12, Owners: 13,
 		NextLeaseExpiry: after(14), NextKeyExpiry: after(15), CancelBefore: after(16),
 		AuditSequence: 17, Generation: 18, LastNow: after(19), AuditHash: rentroll.AuditHash{20, 31: 21},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/rentroll/rentroll/client"
 	"github.com/rentroll/rentroll/internal/faultproxy"
 	"github.com/rentroll/rentroll/internal/pgtest"
+	"github.com/rentroll/rentroll/internal/programtest"
 )
 
 const (
@@ -101,7 +101,7 @@ func newPlatform(t *testing.T, servers int) *platform {
 	p := &platform{t: t, cluster: pgtest.New(t), program: build(t)}
 	for i := range servers {
 		s := &server{
-			platform: p, name: fmt.Sprintf("server %d", i), listen: freeAddress(t), proxy: faultproxy.New(t, p.cluster.URL()),
+			platform: p, name: fmt.Sprintf("server %d", i), listen: "127.0.0.1:" + programtest.FreePort(t), proxy: faultproxy.New(t, p.cluster.URL()),
 			clients: make(map[string]*client.Client),
 		}
 		p.servers = append(p.servers, s)
@@ -114,17 +114,6 @@ func newPlatform(t *testing.T, servers int) *platform {
 	})
 	p.ready()
 	return p
-}
-
-// freeAddress is one where nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // start begins a life of the server.

@@ -69,7 +69,7 @@ func (w *world) until(what string, met func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !met() {
 		select {
 		case <-tick.C:
@@ -263,7 +263,7 @@ func TestCut(t *testing.T) {
 		t.Errorf("%d connections were cut, want 2", n)
 	}
 	for _, conn := range conns {
-		if err := soon(t.Context(), 10*time.Second, ping(conn)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if err := soon(t.Context(), time.Minute, ping(conn)); err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after the cut: %v", err)
 		}
 		w.awaitBackend(conn, 0)
@@ -314,10 +314,13 @@ func TestStrandAtAStatement(t *testing.T) {
 				}
 				return faultproxy.Fate{}
 			})
-			err := soon(t.Context(), 100*time.Millisecond, func(ctx context.Context) error {
-				return pipeline(ctx, conn, "INSERT INTO "+w.table+" VALUES ($1)")
-			})
-			if !errors.Is(err, context.DeadlineExceeded) {
+			ctx, giveUp := context.WithCancel(t.Context())
+			defer giveUp()
+			told := make(chan error, 1)
+			go func() { told <- pipeline(ctx, conn, "INSERT INTO "+w.table+" VALUES ($1)") }()
+			w.until("the end of what is heard", func() bool { return w.Stranded() == 1 })
+			giveUp()
+			if err := <-told; !errors.Is(err, context.Canceled) {
 				t.Errorf("the client is told %v", err)
 			}
 			if n := w.rows(); n != stored {
@@ -341,15 +344,10 @@ func TestDelay(t *testing.T) {
 	if took := time.Since(begin); took < 80*time.Millisecond {
 		t.Errorf("answered after %s", took)
 	}
+	w.Delay(time.Hour)
 	w.Delay(0)
-	begin = time.Now()
-	for range 20 {
-		if err := ping(conn)(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("20 answers without a delay took %s", took)
+	if err := ping(conn)(t.Context()); err != nil { // or it would wait for two hours
+		t.Fatal(err)
 	}
 }
 

@@ -114,6 +114,16 @@ func (p *Proxy) Strand() int {
 // Links returns how many connections are open, stranded ones too.
 func (p *Proxy) Links() int { return len(p.current()) }
 
+// Stranded returns how many connections are open whose ends hear nothing of each other any more.
+func (p *Proxy) Stranded() (n int) {
+	for _, l := range p.current() {
+		if l.stranded() {
+			n++
+		}
+	}
+	return n
+}
+
 // Refuse lets every new connection end before it is made. Those that are open stay.
 func (p *Proxy) Refuse() { p.set(func() { p.refuse = true }) }
 

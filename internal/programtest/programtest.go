@@ -4,10 +4,13 @@ package programtest
 import (
 	"bufio"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -67,5 +70,28 @@ func (s Server) Start(t *testing.T) (url string) {
 		}
 	}
 	t.Fatal("the server has ended before it listened")
+	return ""
+}
+
+// ports is how many ports this process was given.
+var ports atomic.Int64
+
+// FreePort returns a port of 127.0.0.1 that nobody listens on now, for a program that can't be told to take any. It is none of
+// those that systems give to who wants any, so that nobody takes it before the program does, or between two of its lives.
+func FreePort(tb testing.TB) string {
+	tb.Helper()
+	var err error
+	for range 100 {
+		port := strconv.Itoa(10_000 + (os.Getpid()*101+int(ports.Add(1)))%20_000) // processes begin at different ones
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+port); err != nil { //nolint:noctx // it takes no time
+			continue // somebody has it
+		}
+		if err := l.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return port
+	}
+	tb.Fatal(err)
 	return ""
 }

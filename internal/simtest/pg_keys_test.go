@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rentroll/rentroll"
 	"github.com/rentroll/rentroll/quota"
@@ -19,7 +18,7 @@ func foreignKey(tenant rentroll.TenantID, secret string) rentroll.ImportAPIKeysP
 	return rentroll.ImportAPIKeysParams{TenantID: tenant, Keys: []rentroll.ImportedKey{{SHA256: hex.EncodeToString(sum[:]), Name: "old"}}}
 }
 
-// TestImportsAreKnownElsewhere: until the first import a server looks nothing up; then every server does within a second.
+// TestImportsAreKnownElsewhere: until the first import a server looks nothing up; then every server does, soon.
 func TestImportsAreKnownElsewhere(t *testing.T) {
 	t.Parallel()
 	r := twoServers(t)
@@ -40,15 +39,10 @@ func TestImportsAreKnownElsewhere(t *testing.T) {
 	if _, err := r.ImportAPIKeys(t.Context(), foreignKey(id, foreignSecret)); err != nil {
 		t.Fatal(err)
 	}
-	imported := time.Now()
 	if v := verify(r.Engine); !v.Valid {
 		t.Errorf("on the server that imported it: %q", v.Code)
 	}
-	for !verify(other).Valid {
-		if time.Since(imported) > time.Second {
-			t.Fatal("the other server does not know of it after a second")
-		}
-	}
+	until(t, "the other server knows of it", func() bool { return verify(other).Valid })
 	if _, err := other.Authenticate(t.Context(), foreignSecret); err != nil {
 		t.Error(err)
 	}

@@ -221,7 +221,7 @@ func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	tick := time.NewTicker(200 * time.Microsecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !met() {
 		select {
 		case <-tick.C:

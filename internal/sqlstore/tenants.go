@@ -14,7 +14,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 	columns: columns(`tenant_id:id status:text since plan:text overrides:text timezone:text anchor_day
 		day_start day_end runs_today month_start month_end tokens_used tokens_ahead
 		concurrent_runs tokens_reserved workers api_keys owners
-		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes spend_used marks:bytes subjects uncounted_runs`),
+		next_lease_expiry next_key_expiry cancel_before audit_sequence generation last_now audit_hash:bytes spend_used marks:bytes subjects uncounted_runs statement_grace`),
 	keys:    1,
 	bindKey: func(a Args, id rentroll.TenantID) { a.ID(id) },
 	bind: func(a Args, r *rentroll.Account) {
@@ -52,6 +52,7 @@ var accounts = prepare(table[rentroll.TenantID, rentroll.Account]{
 		bindMarks(a, r.Marks)
 		a.Int(r.Subjects)
 		a.Int(r.UncountedRuns)
+		a.Int(r.StatementGrace.Microseconds())
 	},
 	scan: scanAccount,
 })
@@ -85,6 +86,7 @@ func scanAccount(row Row) (rentroll.TenantID, *rentroll.Account, error) {
 	r.Marks = scanMarks(row)
 	r.Subjects = row.Int()
 	r.UncountedRuns = row.Int()
+	r.StatementGrace = time.Duration(row.Int()) * time.Microsecond
 	return r.TenantID, r, err
 }
 
