@@ -21,7 +21,10 @@ type event struct {
 	Time   time.Time
 	Worker string
 	Key    Ref
+	Run    Ref
 	Kept   map[string]string // of dimensions that the meter keeps
+
+	Recorded time.Time
 
 	Of, On time.Time // the starts of the period that it is of, and of the one whose statement has it
 }
@@ -38,6 +41,7 @@ type marked struct {
 // used keeps an event.
 func (t *tenant) used(e event, now time.Time) event {
 	e.Of, e.On = t.owner(e.Time, now)
+	e.Recorded = now
 	t.events = append(t.events, e)
 	if e.Meter != tokensUsed && e.Meter != workerRuns {
 		t.moved[e.Meter] = true
@@ -187,7 +191,7 @@ func (w *World) record(t *tenant, e UsageEvent, by Ref, now time.Time) (status, 
 		t.units[e.Meter], t.fixedAs[e.Meter] = unit, meter.Aggregation
 	}
 	kept := t.keep(e.Meter, meter.Dimensions, e.Metadata, at)
-	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Kept: kept}, now)
+	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Run: e.Run, Kept: kept}, now)
 	if id != "" {
 		t.marks[id] = text(e)
 		t.marked[id] = marked{event: used, left: e.Amount, at: now}
