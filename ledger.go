@@ -58,7 +58,7 @@ type ledger struct {
 	ended   map[TenantID][]quota.Period // months that ended and are not written down yet
 	fresh   map[UsageRef]*UsageEvent    // events of this transaction that have an event id
 
-	values int           // how many values of a kept dimension are told apart in a month
+	values int // how many values of a kept dimension are told apart in a month
 	graces graces
 }
 

@@ -3,6 +3,8 @@ package rentroll
 import (
 	"strconv"
 	"time"
+
+	"github.com/rentroll/rentroll/quota"
 )
 
 // Difference is a place where what is stored is not what the rows come to. Counters, gauges, bounds, rollups and the
@@ -25,17 +27,20 @@ type Difference struct {
 // mending is what puts a difference right. What is counted is mended by what is missing or too much, so that changes
 // which come between the finding and the mending stay.
 type mending struct {
-	by     RollupSum // to add; Total alone for counters
-	at     time.Time // of bounds: no later than this; of subjects: when the row was made
-	rollup RollupKey
-	lowers bool // of largest amounts
-	use    KeyRef
-	meter  MeterRef
-	whose  SubjectRef
-	value  ValueRef
-	period *PastPeriod // to be written down
-	entry  DirectoryRef
-	owner  [16]byte // of the entry; zero for nobody: it goes
+	by        RollupSum // to add; Total alone for counters
+	at        time.Time // of bounds: no later than this; of subjects: when the row was made; of heavy: its month
+	rollup    RollupKey
+	lowers    bool // of largest amounts and values
+	use       KeyRef
+	meter     MeterRef
+	whose     SubjectRef
+	value     ValueRef
+	event     UsageMark // which it was: another event may have its id by now
+	quota     quota.Name
+	was, mark uint16      // what was told, as it was and as it is to be
+	period    *PastPeriod // to be written down
+	entry     DirectoryRef
+	owner     [16]byte // of the entry; zero for nobody: it goes
 }
 
 // Unchecked is what could not be compared, and why.
@@ -116,6 +121,7 @@ const (
 	tableKeyUses   = "key_uses"
 	tableMeters    = "meters"
 	tableSubjects  = "subjects"
+	tableMarks     = "usage_marks"
 	tableRollups   = "usage_rollups"
 	tablePeaks     = "usage_peaks"
 	tableValues    = "usage_values"
@@ -124,6 +130,12 @@ const (
 
 	fieldNextLease = "next_lease_expiry"
 	fieldNextKey   = "next_key_expiry"
+	fieldMarks     = "marks"
+
+	// Those of meters.
+	fieldHeavy     = "heavy"
+	fieldDayMark   = "day_mark"
+	fieldMonthMark = "month_mark"
 )
 
 // counters are the fields of an account that are numbers, by their columns.

@@ -15,7 +15,9 @@ const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
 // the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
-// amounts, the statements, how many values are told apart, and the directory. Each tenant is compared in one snapshot, its
+// amounts, the statements, how much of events was taken back, the large amounts
+// and what was told of the present periods, the values that are told apart,
+// and the directory. Each tenant is compared in one snapshot, its
 // rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
 // and then returns a cursor. It needs an operator with tenant:manage.
 //
@@ -56,14 +58,18 @@ func (e *Engine) Reconcile(ctx context.Context, p ReconcileParams) (*Reconciliat
 
 // The stages of a reconciliation. Those of a tenant come in turn, then the next tenant's, and at last the directory's.
 const (
-	stageCounters   byte = 0
-	stageRollups    byte = 1 // and one more for each further dimension
-	stageKept            = stageRollups + byte(len(rolledDimensions))
-	stageStatements      = stageKept + 1
-	stageValues          = stageStatements + 1
-	stageDirectory       = stageValues + 1
-	stageUsers           = stageDirectory + 1
-	stageDone            = stageUsers + 1
+	stageCounters    byte = 0
+	stageRollups     byte = 1 // and one more for each further dimension
+	stageKept             = stageRollups + byte(len(rolledDimensions))
+	stageStatements       = stageKept + 1
+	stageMarks            = stageStatements + 1
+	stageCorrections      = stageMarks + 1
+	stageHeavy            = stageCorrections + 1
+	stageTold             = stageHeavy + 1
+	stageValues           = stageTold + 1
+	stageDirectory        = stageValues + 1
+	stageUsers            = stageDirectory + 1
+	stageDone             = stageUsers + 1
 )
 
 // rolledDimensions are the dimensions of the rollups, in the order of their stages.
@@ -73,8 +79,8 @@ var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey
 type place struct {
 	stage  byte
 	tenant TenantID     // being compared
-	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageValues: the last month
-	entry  DirectoryRef // of stageDirectory: the last one; of stageValues: the last meter and dimension
+	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageMarks: the earliest event; of stageCorrections: the next; of stageValues: the last month
+	entry  DirectoryRef // of stageDirectory: the last one; of stageMarks: the last event id; of stageValues: the last meter and dimension
 	user   UserID       // of stageUsers: the last one
 }
 
@@ -138,7 +144,10 @@ func (w *reconciler) step(ctx context.Context) error {
 		w.at.stage++
 		return err
 	}
-	if w.at.stage == stageValues {
+	switch w.at.stage {
+	case stageMarks:
+		return w.marks(ctx)
+	case stageValues:
 		return w.values(ctx)
 	}
 	var next time.Time
@@ -148,6 +157,12 @@ func (w *reconciler) step(ctx context.Context) error {
 			next, err = c.keptRollups(ctx, w.at.from)
 		case stageStatements:
 			next, err = c.statements(ctx, w.at.from)
+		case stageCorrections:
+			next, err = c.corrections(ctx, w.at.from)
+		case stageHeavy:
+			err = c.heavy(ctx)
+		case stageTold:
+			err = c.told(ctx)
 		default:
 			next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
 		}
@@ -160,7 +175,28 @@ func (w *reconciler) step(ctx context.Context) error {
 	return nil
 }
 
-// values compares how many values a kept dimension has in one month, and moves on: behind the last, to the next tenant.
+// marks compares a page of event ids with the corrections of their events, and moves on: behind the last, to those events.
+func (w *reconciler) marks(ctx context.Context) error {
+	var last string
+	var begin time.Time
+	err := w.compare(ctx, func(c *recount) (err error) {
+		last, begin, err = c.marks(ctx, w.at.entry.Value, w.at.from)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if w.at.entry.Value, w.at.from = last, begin; last != "" {
+		return nil
+	}
+	w.at.stage = stageCorrections
+	if begin.IsZero() { // there is nothing that could be corrected
+		w.at.stage++
+	}
+	return nil
+}
+
+// values compares the values of a kept dimension in one month, and moves on: behind the last, to the next tenant.
 func (w *reconciler) values(ctx context.Context) error {
 	var next ValueRef
 	err := w.compare(ctx, func(c *recount) (err error) {
@@ -220,7 +256,8 @@ func (w *reconciler) compare(ctx context.Context, count func(c *recount) error) 
 		}
 		if slices.ContainsFunc(diff.found, func(d Difference) bool { return d.Mended && d.mend.lowers }) {
 			// A larger amount may have come between the snapshot and the lowering, which then took it away. From the lowering on
-			// every event raises what is there, so that one more comparison finds whatever that was, and raises it.
+			// every event raises what is there, so that one more comparison finds whatever that was, and raises it. So it is with
+			// values that were removed.
 			settled = false
 		}
 		if settled || try == mendTries {
@@ -297,6 +334,8 @@ func (c *mendTenant) wants(b *Batch) {
 			b.Meters.Want(d.mend.meter)
 		case tableValues:
 			b.Values.Want(d.mend.value)
+		case tableMarks:
+			b.Marks.Want(MarkRef{c.tenant, d.mend.event.EventID})
 		case tableSubjects:
 			b.Subjects.Want(d.mend.whose)
 		case tableDirectory:
@@ -319,6 +358,7 @@ func (c *mendTenant) decide(l *ledger) error {
 	}
 	c.left = make(map[*Difference]bool)
 	c.stale = a.AuditSequence != c.sequence || !a.Day.Start.Equal(c.day.Start) || !a.Month.Start.Equal(c.month.Start)
+	c.stale = c.stale || c.overtaken(l, a, now)
 	l.touch(a, now) // also where it is stale: then the periods that have begun are written down, and can be compared
 	if c.stale {
 		return nil
@@ -342,6 +382,23 @@ func (c *mendTenant) decide(l *ledger) error {
 	return nil
 }
 
+// overtaken reports whether something that is not counted, and so is not mended by what is missing, is not as it was.
+func (c *mendTenant) overtaken(l *ledger, a *Account, now time.Time) bool {
+	return slices.ContainsFunc(c.part, func(d *Difference) bool {
+		switch d.Field {
+		case fieldHeavy:
+			return !heavyMonth(now).Equal(d.mend.at)
+		case fieldMarks, fieldDayMark, fieldMonthMark:
+			mark := l.markOf(a, d)
+			return mark == nil || *mark != d.mend.was
+		case fieldValue:
+			return (l.Values.Get(d.mend.value) == nil) != (d.Stored == "")
+		default:
+			return false
+		}
+	})
+}
+
 // mend puts one difference right, in an account that is open for changes. It reports whether it could.
 func (l *ledger) mend(a *Account, d *Difference) bool {
 	switch d.Table {
@@ -353,6 +410,8 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 			a.expectLease(d.mend.at)
 		case d.Field == fieldNextKey:
 			a.expectExpiry(&d.mend.at)
+		case d.Field == fieldMarks:
+			*l.markOf(a, d) = d.mend.mark // what that leaves to be told is told behind this command
 		default:
 			return false
 		}
@@ -375,20 +434,44 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		l.Subjects.Put(d.mend.whose, &next)
 	case tableMeters:
 		m := l.Meters.Get(d.mend.meter)
-		if m == nil || !m.Use.Counted {
+		switch {
+		case d.Field == fieldHeavy:
+			l.weighAgain(d.mend.meter, d.mend.by.Total, d.mend.at)
+			return true
+		case m == nil || !m.Use.Counted:
 			return false
+		case d.Field == fieldDayMark || d.Field == fieldMonthMark:
+			l.forget(a, d)
+			return true
 		}
 		next := *m
 		next.Use.Day, next.Use.Month = m.Use.Day.in(a.Day), m.Use.Month.in(a.Month)
 		*meterCounters[d.Field](&next.Use) += d.mend.by.Total
 		l.Meters.Put(d.mend.meter, &next)
 	case tableValues:
+		if d.Field == fieldValue {
+			if d.Computed == "" { // an event with it that came since the snapshot is looked for once more: see compare
+				l.Values.Delete(d.mend.value)
+			} else {
+				l.Values.Put(d.mend.value, &KeptValue{ValueRef: d.mend.value})
+			}
+			break
+		}
 		next := KeptValue{ValueRef: d.mend.value}
 		if stored := l.Values.Get(d.mend.value); stored != nil {
 			next = *stored
 		}
 		next.Known += d.mend.by.Total
 		l.Values.Put(d.mend.value, &next)
+	case tableMarks:
+		ref := MarkRef{a.TenantID, d.mend.event.EventID}
+		m := l.Marks.Get(ref)
+		if m == nil || m.UsageID != d.mend.event.UsageID {
+			return false // the id was forgotten since, and may be another event's
+		}
+		next := *m
+		next.Corrected += d.mend.by.Total
+		l.Marks.Put(ref, &next)
 	case tablePeriods:
 		l.Periods = append(l.Periods, d.mend.period)
 	case tableRollups:

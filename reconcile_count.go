@@ -421,20 +421,3 @@ func (c *recount) compareRollups(f RollupFilter, stored, computed []Rollup) {
 		}
 	}
 }
-
-// values compares how many values are told apart in one month of a kept dimension, the first behind one, with the row that
-// counts them. It returns which it was; the zero one where there is no more. The values themselves are not pruned, and so are
-// not made anew from events.
-func (c *recount) values(ctx context.Context, after ValueRef) (ValueRef, error) {
-	ref, err := c.NextKept(ctx, c.tenant, after)
-	if err != nil || ref == (ValueRef{}) {
-		return ref, err
-	}
-	known, values, err := c.CountKept(ctx, ref)
-	if known != values {
-		key := ref.Meter + " " + ref.Dimension + " " + ref.Month.Format("2006-01")
-		c.add(tableValues, key, "known", strconv.FormatInt(known, 10), strconv.FormatInt(values, 10),
-			mending{by: RollupSum{Total: values - known}, value: ref})
-	}
-	return ref, err
-}

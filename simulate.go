@@ -69,7 +69,7 @@ type SimulatedDay struct {
 	Denied         int64                `json:"denied"`
 	DeniedBy       map[quota.Name]int64 `json:"denied_by"`
 	PeakConcurrent int64                `json:"peak_concurrent_runs"` // as it was
-	Tokens         int64                `json:"tokens"`               // recorded on that day
+	Tokens         int64                `json:"tokens"`               // recorded on that day, of the time since the month of Start began
 }
 
 // SimulatedDenial is one run that would have been denied.

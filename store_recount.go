@@ -52,11 +52,27 @@ type Recounter interface {
 	NextKept(ctx context.Context, tenant TenantID, after ValueRef) (ValueRef, error)
 	// CountKept counts the values that are told apart in a dimension's month, and returns what the row says that counts them.
 	CountKept(ctx context.Context, of ValueRef) (known, values int64, err error)
+	// ListKept lists the values that are told apart in a dimension's month.
+	ListKept(ctx context.Context, of ValueRef) ([]string, error)
+	// RolledMeters lists the meters of the rollups of one dimension in whole hours that begin in [from, to) and have events.
+	RolledMeters(ctx context.Context, f RollupFilter) ([]string, error)
+	// RolledValues lists the values that such rollups of one meter have.
+	RolledValues(ctx context.Context, f RollupFilter, meter string) ([]string, error)
 	// SumRecorded adds up the events whose time is in [from, to) and which were recorded in [since, until), a meter each,
 	// with their largest amount and when the last of them was recorded.
 	SumRecorded(ctx context.Context, f RecordedFilter) ([]MeterRecord, error)
 	// SumCosts adds up what runs cost that were reported in [from, to).
 	SumCosts(ctx context.Context, tenant TenantID, from, to time.Time) (CostSum, error)
+
+	// ListMarks lists event ids behind one, in the database's order of texts.
+	ListMarks(ctx context.Context, tenant TenantID, after string, limit int) ([]*UsageMark, error)
+	// SumTaken adds up the corrections of events of one instant whose ids are behind after, up to and with last, in the order
+	// of ListMarks; what was taken back is positive.
+	SumTaken(ctx context.Context, tenant TenantID, at time.Time, after, last string) ([]CorrectionSum, error)
+	// SumCorrections adds up the corrections of each event, by its time and its id in the order of ListMarks.
+	SumCorrections(ctx context.Context, f CorrectionFilter) ([]CorrectionSum, error)
+	// SumHeavy adds up the large amounts of each meter that has any.
+	SumHeavy(ctx context.Context, f HeavyFilter) ([]HeavySum, error)
 
 	// ListPeriods lists the months of a tenant that have ended, oldest first.
 	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
@@ -113,6 +129,36 @@ type MeterRecord struct {
 	RollupSum
 	Peak   int64
 	Latest time.Time // when the last of them was recorded
+}
+
+// CorrectionFilter names corrections by the time of what they correct.
+type CorrectionFilter struct {
+	TenantID TenantID
+	From, To time.Time
+	After    string // of the events at From, those with ids behind it only
+	Limit    int    // how many sums
+}
+
+// CorrectionSum is what corrections have taken back of an event.
+type CorrectionSum struct {
+	Time    time.Time
+	EventID string // of what was corrected
+	Total   int64  // positive
+}
+
+// HeavyFilter names large amounts by when their events happened and were recorded.
+type HeavyFilter struct {
+	TenantID TenantID
+	From, To time.Time // of the events' time
+	Since    time.Time // of their recording
+	AtLeast  int64
+}
+
+// HeavySum is what large amounts of one meter come to.
+type HeavySum struct {
+	Meter  string
+	Total  int64
+	OfRuns int64 // of Total, what may have been written when a run ended: see ListSubjectTokens
 }
 
 // CostSum is what runs cost.

@@ -46,6 +46,11 @@ var (
 		"sumBucketsByKey":     "likewise, by key, too",
 		"sumDenials":          "groups the denials of a range of minutes by code and quota: a simulation asks for it, now and then",
 		"sumRecorded":         "groups a stretch of events by meter, likewise",
+		"sumHeavy":            "groups a stretch of events by meter, likewise",
+		"rolledMeters":        "finds the meters of a stretch of rollups, likewise",
+		"rolledValues":        "finds the values of a stretch of rollups, likewise",
+		"sumTaken":            "groups the corrections of one instant by what they correct, likewise",
+		"sumCorrections":      "groups the corrections of a stretch of events, likewise",
 	}
 
 	// mayRoam are the statements that find rows of tenants across tenants.

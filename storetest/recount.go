@@ -26,6 +26,9 @@ func recountTests() []test {
 		{"CountKept", countKept},
 		{"SumRecorded", sumRecorded},
 		{"SumCosts", sumCosts},
+		{"SumCorrections", sumTakenBack},
+		{"SumHeavy", sumHeavy},
+		{"RolledValues", rolledValues},
 		{"ListPeriods", listPeriods},
 		{"ListDirectory", listDirectory},
 	}
@@ -474,6 +477,9 @@ func countKept(s *scene) {
 		if after = next; i == len(all) {
 			break
 		}
+		listed := recount(s, func(ctx context.Context, r rentroll.Reader) ([]string, error) { return r.ListKept(ctx, want) })
+		slices.Sort(listed)
+		same(s, "the values", listed, []string{"p", "q", "r", "s"}[:i+1])
 		type counts struct{ known, values int64 }
 		got := recount(s, func(ctx context.Context, r rentroll.Reader) (c counts, err error) {
 			c.known, c.values, err = r.CountKept(ctx, want)

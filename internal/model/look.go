@@ -113,3 +113,11 @@ func (w *World) Marked(id Ref) (out []MarkedEvent) {
 	}
 	return out
 }
+
+// Admitted returns when the runs of a tenant that are kept were admitted.
+func (w *World) Admitted(id Ref) (out []time.Time) {
+	for _, r := range w.tenants[id].runs {
+		out = append(out, r.Created)
+	}
+	return out
+}

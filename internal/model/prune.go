@@ -25,6 +25,7 @@ func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
 		old := func(r *run) bool { return !r.open() && r.Ended.Before(now.Add(-keep.Runs)) }
 		if slices.ContainsFunc(t.runs, old) {
 			t.changed(t.clock(now))
+			t.runsGoneUntil = latest(t.runsGoneUntil, now.Add(-keep.Runs))
 		}
 		for _, r := range t.runs {
 			if old(r) {
@@ -49,7 +50,7 @@ func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
 		}
 	}
 	for k, record := range w.once {
-		if !slices.Contains([]string{"run.create", "run.create_group", "run.retry"}, k.operation) && record.at.Before(now.Add(-keepOnce)) {
+		if !slices.Contains([]string{"run.create", "run.retry"}, k.operation) && record.at.Before(now.Add(-keepOnce)) {
 			delete(w.once, k)
 			v.Once++
 		}
@@ -60,4 +61,11 @@ func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
 // cuts reports whether an instant divides a quarter of an hour of which the single events are gone.
 func (t *tenant) cuts(at time.Time) bool {
 	return !at.Equal(at.Truncate(quarter)) && at.Before(t.goneUntil)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

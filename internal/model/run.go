@@ -360,7 +360,7 @@ func (t *tenant) bill(r *run, tokens int64, now time.Time) {
 		if s := t.subjects[r.Subject]; s != nil {
 			s.used = append(s.used, spent{now, tokens})
 		}
-		t.used(event{Meter: tokensUsed, Amount: tokens, Time: now, Worker: r.Worker, Key: r.Key}, now)
+		t.used(event{Meter: tokensUsed, Amount: tokens, Time: now, Worker: r.Worker, Key: r.Key, Run: r.Ref}, now)
 	}
 }
 
@@ -493,6 +493,7 @@ func (w *World) CompleteRun(by Ref, now time.Time, p CompleteRun) (*RunView, *Re
 type spending struct {
 	at     time.Time
 	micros int64
+	run    Ref
 }
 
 // complete takes the one report of a run, late or in time.
@@ -514,8 +515,8 @@ func (t *tenant) complete(r *run, p CompleteRun, now time.Time) {
 		r.end(end, now)
 	}
 	t.bill(r, p.Tokens-billed, now)
-	t.spent = append(t.spent, spending{now, p.CostMicros})
-	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key}, now)
+	t.spent = append(t.spent, spending{now, p.CostMicros, r.Ref})
+	t.used(event{Meter: workerRuns, Amount: 1, Time: now, Worker: r.Worker, Key: r.Key, Run: r.Ref}, now)
 	t.costs[t.monthAt(now).Start] += p.CostMicros
 }
 

@@ -62,30 +62,31 @@ type tenant struct {
 	stopped    time.Time // when it was last suspended or terminated
 	day, month quota.Period
 
-	runs       []*run
-	subjects   map[string]*subject
-	increments []time.Time // runs counted by IncrementUsage
-	events     []event
-	spent      []spending
-	told       map[quota.Name]told
-	notices    []EventView
-	touched    bool
-	moved      map[string]bool // meters that events were recorded of since Watch looked last
-	units      map[string]string
-	marks      map[string]string // event id → its content
-	marked     map[string]marked
-	goneUntil  time.Time         // before when single events are gone
-	fixedAs    map[string]string // meter → the aggregation that its events fixed
-	meters     map[string]MeterDef
-	past       []past
-	began      string              // the zone in which the present month began, where it is another one now
-	costs      map[time.Time]int64 // of runs, by the start of their end's month
-	prices     map[string][]price
-	values     map[string]map[string]bool // of kept dimensions, by meter, dimension and month
-	keys       []*key
-	members    map[Ref]*member
-	workers    map[string]*worker
-	audit      []string
+	runs          []*run
+	subjects      map[string]*subject
+	increments    []time.Time // runs counted by IncrementUsage
+	events        []event
+	spent         []spending
+	told          map[quota.Name]told
+	notices       []EventView
+	touched       bool
+	moved         map[string]bool // meters that events were recorded of since Watch looked last
+	units         map[string]string
+	marks         map[string]string // event id → its content
+	marked        map[string]marked
+	goneUntil     time.Time         // before when single events are gone
+	runsGoneUntil time.Time         // and ended runs
+	fixedAs       map[string]string // meter → the aggregation that its events fixed
+	meters        map[string]MeterDef
+	past          []past
+	began         string              // the zone in which the present month began, where it is another one now
+	costs         map[time.Time]int64 // of runs, by the start of their end's month
+	prices        map[string][]price
+	values        map[string]map[string]bool // of kept dimensions, by meter, dimension and month
+	keys          []*key
+	members       map[Ref]*member
+	workers       map[string]*worker
+	audit         []string
 }
 
 // CreateTenant describes a new tenant.

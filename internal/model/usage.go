@@ -21,7 +21,10 @@ type event struct {
 	Time   time.Time
 	Worker string
 	Key    Ref
+	Run    Ref
 	Kept   map[string]string // of dimensions that the meter keeps
+
+	Recorded time.Time
 
 	Of, On time.Time // the starts of the period that it is of, and of the one whose statement has it
 }
@@ -38,6 +41,7 @@ type marked struct {
 // used keeps an event.
 func (t *tenant) used(e event, now time.Time) event {
 	e.Of, e.On = t.owner(e.Time, now)
+	e.Recorded = now
 	t.events = append(t.events, e)
 	if e.Meter != tokensUsed && e.Meter != workerRuns {
 		t.moved[e.Meter] = true
@@ -86,7 +90,7 @@ func (e *UsageEvent) valid() bool {
 	if e.Corrects != "" {
 		bare := e.Time.IsZero() && e.Worker == "" && e.Key == 0 && e.Run == 0
 		return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && e.Amount < 0 && amounts(-e.Amount) && bare &&
-			len(e.Unit) <= 50 && e.EventID != "" && e.EventID != e.Corrects && len(e.EventID) <= 255 && len(e.Corrects) <= 255
+			len(e.Unit) <= 50 && e.EventID != e.Corrects && len(e.EventID) <= 255 && len(e.Corrects) <= 255
 	}
 	return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && amounts(e.Amount) && len(e.Unit) <= 50 &&
 		(e.Worker == "" || workerPattern.MatchString(e.Worker)) && len(e.EventID) <= 255
@@ -187,7 +191,7 @@ func (w *World) record(t *tenant, e UsageEvent, by Ref, now time.Time) (status, 
 		t.units[e.Meter], t.fixedAs[e.Meter] = unit, meter.Aggregation
 	}
 	kept := t.keep(e.Meter, meter.Dimensions, e.Metadata, at)
-	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Kept: kept}, now)
+	used := t.used(event{Meter: e.Meter, Amount: e.Amount, Time: at, Worker: e.Worker, Key: e.Key, Run: e.Run, Kept: kept}, now)
 	if id != "" {
 		t.marks[id] = text(e)
 		t.marked[id] = marked{event: used, left: e.Amount, at: now}
@@ -216,8 +220,10 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	if back.Meter != tokensUsed {
 		t.moved[back.Meter] = true
 	}
-	t.marks[id] = text(e)
-	t.marked[id] = marked{event: back, corrects: true, at: now}
+	if id != "" {
+		t.marks[id] = text(e)
+		t.marked[id] = marked{event: back, corrects: true, at: now}
+	}
 	return "recorded", ""
 }
 

@@ -36,6 +36,7 @@ func (g *generator) operation() op {
 		{3, g.life},
 		{3, g.plan},
 		{2, prune},
+		{4, g.whatIf},
 		{2, g.person},
 		{8, g.membership},
 	})

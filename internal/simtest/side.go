@@ -49,6 +49,7 @@ type side struct {
 	ids     map[model.Ref][16]byte
 	refs    map[[16]byte]model.Ref
 	secrets map[model.Ref]string
+	met     Tally // what answers had in them
 }
 
 // newSide starts an engine whose ids and secrets come from the seed.
@@ -67,7 +68,7 @@ func newSide(t testing.TB, open Opener, clock *Clock, seed uint64) *side {
 	}
 	return &side{
 		store: store, kept: kept, engine: engine,
-		ids: map[model.Ref][16]byte{}, refs: map[[16]byte]model.Ref{}, secrets: map[model.Ref]string{},
+		ids: map[model.Ref][16]byte{}, refs: map[[16]byte]model.Ref{}, secrets: map[model.Ref]string{}, met: Tally{},
 	}
 }
 

@@ -144,6 +144,7 @@ func (p *player) close() {
 func (p *player) finish() error {
 	p.close()
 	for i, s := range p.sides {
+		p.tally.Add(s.met)
 		if difference := compare(denialFacts(p.world.Denied()), nil, s.denied(), nil); difference != "" {
 			return fmt.Errorf("the denials that store %d (%s) has counted:\n%s", i, s.store.Traits().Name, difference)
 		}

@@ -43,6 +43,8 @@ var met = []string{
 	"Consume quota_exceeded tenant meter:calls_per_day", "Consume event_id_conflict", "Consume unit_mismatch", "Consume validation_failed",
 	"Consume tenant_suspended", "Consume idempotency_mismatch",
 	"DeleteMembership last_owner", "UpdateMembership last_owner", "DeleteUser last_owner", "CreateTenant already_exists",
+	"SimulatePlan", "SimulatePlan denied workers", "SimulatePlan denied runs_per_day", "SimulatePlan denied concurrent_runs",
+	"SimulatePlan denied tokens_per_month", "SimulatePlan denied spend_per_month",
 	"CreateTenant unknown_plan", "UpdatePlan", "UpdateTenant", "Transition invalid_transition", "DeletePlan invalid_transition",
 }
 

@@ -22,7 +22,7 @@ func (w *tampered) furnish() {
 		}
 	}
 	_, err := w.engine.UpdateTenant(w.Context(), rentroll.UpdateTenantParams{TenantID: w.tenant, Change: func(t *rentroll.TenantEdit) error {
-		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6), quota.ForSubjects(quota.ConcurrentRuns): quota.Of(9)}
+		t.ExternalID, t.LimitOverrides = "org-1", quota.Limits{quota.RunsPerDay: quota.NoLimit(), quota.PerMonth("pages"): quota.Of(1e6), quota.PerDay("pages"): quota.Of(6), quota.ConcurrentRuns: quota.Of(1), quota.SpendPerMonth: quota.Of(1400), quota.ForSubjects(quota.ConcurrentRuns): quota.Of(9)}
 		return nil
 	}})
 	must(nil, err)
@@ -53,7 +53,15 @@ func (w *tampered) furnish() {
 		{Meter: "pages", Amount: 6, Time: time.Now().Add(-50 * time.Hour)},
 		{Meter: rentroll.MeterTokensUsed, Amount: 7, APIKeyID: key.ID},
 	}}))
+	must(w.engine.RecordUsageBatch(w.Context(), rentroll.RecordUsageBatchParams{TenantID: w.tenant, Events: []rentroll.UsageParams{
+		{Meter: "calls", Amount: 9, EventID: "call-1"},
+		{Meter: "calls", Amount: 8, EventID: "call-2"},
+		{Meter: "calls", Amount: 2_000_000},
+		{Meter: "calls", Amount: -3, EventID: "back-1", Corrects: "call-1"},
+		{Meter: "calls", Amount: -1, EventID: "back-2", Corrects: "call-1"},
+	}}))
 	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 3}))
+	must(nil, w.engine.IncrementUsage(w.Context(), rentroll.IncrementUsageParams{TenantID: w.tenant, Tokens: 1_000_000}))
 }
 
 // reconcile compares everything.
@@ -124,9 +132,31 @@ var damages = []struct{ table, field, change string }{
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 99 WHERE dimension = 'statement'"},
 	{"usage_peaks", "peak", `INSERT INTO usage_peaks (tenant_id, dimension, bucket, meter, value, peak)
 		VALUES (TENANT, '', 3600000000, 'seats', '', 5)`},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 0 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 3 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 9 WHERE event_id = 'call-1'"},
+	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 5 WHERE event_id = 'call-2'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 0 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 5000000 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy_month = 1 WHERE name = 'calls'"},
+	{"meters", "heavy", "UPDATE meters SET heavy = 1999999999999999999, heavy_month = (SELECT heavy_month FROM meters WHERE name = 'calls') WHERE name = 'seats'"},
+	{"meters", "heavy", "DELETE FROM meters WHERE name = 'tokens_used'"},
+	{"accounts", "marks", "UPDATE accounts SET marks = NULL WHERE tenant_id = TENANT"},
+	{"accounts", "marks", "DELETE FROM events WHERE data LIKE '%spend%'"},
+	{"meters", "day_mark", "UPDATE meters SET day_mark = 100 WHERE name = 'pages'"},
+	{"meters", "month_mark", "UPDATE meters SET month_mark = 80 WHERE name = 'pages'"},
+	{"meters", "month_mark", "UPDATE meters SET month_mark = 256 WHERE name = 'pages'"},
 	{"usage_values", "known", "UPDATE usage_values SET known = known + 1 WHERE meter = 'pages' AND value = ''"},
 	{"usage_values", "known", "UPDATE usage_values SET known = 0 WHERE meter = 'seats' AND value = ''"},
 	{"usage_values", "known", "DELETE FROM usage_values WHERE meter = 'seats' AND value = ''"},
+	{"usage_values", "value", "DELETE FROM usage_values WHERE meter = 'pages' AND value = 'xl'"},
+	{"usage_values", "value", "DELETE FROM usage_values WHERE meter = 'seats'"},
+	{"usage_values", "value", "DELETE FROM usage_values"},
+	{"usage_values", "value", "UPDATE usage_values SET value = 'xs' WHERE meter = 'pages' AND value = 'xl'"},
+	{"usage_values", "value", `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
+		SELECT tenant_id, meter, dimension, month, 'ghost', 0 FROM usage_values WHERE meter = 'pages' AND value = ''`},
+	{"usage_values", "known", `INSERT INTO usage_values (tenant_id, meter, dimension, month, value, known)
+		VALUES (TENANT, 'pages', 'model', 1000000, 'ghost', 0)`},
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = ''"},
 	{"usage_peaks", "peak", "UPDATE usage_peaks SET peak = 3 WHERE dimension = '.model'"},
 	{"usage_peaks", "peak", "DELETE FROM usage_peaks WHERE dimension = 'worker'"},

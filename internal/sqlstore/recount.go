@@ -60,6 +60,11 @@ var (
 	countKept = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(CASE WHEN value = '' THEN known ELSE 0 END), 0) AS BIGINT),
 		CAST(COALESCE(SUM(CASE WHEN value = '' THEN 0 ELSE 1 END), 0) AS BIGINT) FROM usage_values
 		WHERE tenant_id = $1 AND meter = $2 AND dimension = $3 AND month = $4`}
+	listKept     = &Stmt{SQL: "SELECT value FROM usage_values WHERE tenant_id = $1 AND meter = $2 AND dimension = $3 AND month = $4 AND value <> ''"}
+	rolledMeters = &Stmt{SQL: `SELECT DISTINCT meter FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 AND events <> 0`}
+	rolledValues = &Stmt{SQL: `SELECT DISTINCT value FROM usage_rollups
+		WHERE tenant_id = $1 AND dimension = $2 AND bucket >= $3 AND bucket < $4 AND meter = $5 AND events <> 0`}
 	sumRecorded = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), COUNT(*), MAX(amount), MAX(recorded_at) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND recorded_at < $5 GROUP BY meter`}
 	sumCosts = &Stmt{SQL: `SELECT CAST(COALESCE(SUM(r.cost_micros), 0) AS BIGINT),
@@ -68,6 +73,17 @@ var (
 		FROM usage_events AS e LEFT JOIN runs AS r ON r.tenant_id = e.tenant_id AND r.id = e.run_id
 		WHERE e.tenant_id = $1 AND e.time >= $2 AND e.time < $3
 		AND e.meter = '` + rentroll.MeterWorkerRuns + `' AND e.run_id IS NOT NULL`}
+
+	listMarks = marks.query("WHERE tenant_id = $1 AND event_id > $2 ORDER BY event_id LIMIT $3")
+	sumTaken  = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time = $2 AND corrects > $3 AND corrects <= $4 GROUP BY time, corrects`}
+	sumCorrections = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND corrects IS NOT NULL AND (time > $2 OR corrects > $4)
+		GROUP BY time, corrects ORDER BY time, corrects LIMIT $5`}
+
+	sumHeavy = &Stmt{SQL: `SELECT meter, CAST(SUM(amount) AS BIGINT), CAST(SUM(CASE WHEN meter = '` + rentroll.MeterTokensUsed + `'
+		AND run_id IS NOT NULL AND event_id IS NULL AND recorded_at = time THEN amount ELSE 0 END) AS BIGINT) FROM usage_events
+		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND recorded_at >= $4 AND amount >= $5 GROUP BY meter`}
 
 	listPeriods   = periods.query("WHERE tenant_id = $1 ORDER BY start_at")
 	listDirectory = directory.query("WHERE (kind, value) > ($1, $2) ORDER BY kind, value LIMIT $3")
@@ -378,6 +394,42 @@ func (r *reader) CountKept(ctx context.Context, of rentroll.ValueRef) (known, va
 	return known, values, err
 }
 
+// texts reads a text a row.
+func (r *reader) texts(ctx context.Context, stmt *Stmt, bind func(a Args)) (out []string, err error) {
+	err = r.ask(ctx, stmt, bind, func(row Row) error { out = append(out, row.Text()); return nil })
+	return out, err
+}
+
+// ListKept lists the values that are told apart in a dimension's month.
+func (r *reader) ListKept(ctx context.Context, of rentroll.ValueRef) ([]string, error) {
+	return r.texts(ctx, listKept, func(a Args) {
+		a.ID(of.TenantID)
+		a.Text(of.Meter)
+		a.Text(of.Dimension)
+		bindTime(a, of.Month)
+	})
+}
+
+// RolledMeters lists the meters of rollups of one dimension.
+func (r *reader) RolledMeters(ctx context.Context, f rentroll.RollupFilter) ([]string, error) {
+	return r.texts(ctx, rolledMeters, func(a Args) { bindRollups(a, f) })
+}
+
+// RolledValues lists the values of rollups of one dimension and meter.
+func (r *reader) RolledValues(ctx context.Context, f rentroll.RollupFilter, meter string) ([]string, error) {
+	return r.texts(ctx, rolledValues, func(a Args) {
+		bindRollups(a, f)
+		a.Text(meter)
+	})
+}
+
+func bindRollups(a Args, f rentroll.RollupFilter) {
+	a.ID(f.TenantID)
+	a.Text(f.Dimension)
+	a.Int(f.From.UnixMicro())
+	a.Int(f.To.UnixMicro())
+}
+
 // SumRecorded adds up events by when they were recorded.
 func (r *reader) SumRecorded(ctx context.Context, f rentroll.RecordedFilter) (out []rentroll.MeterRecord, err error) {
 	err = r.ask(ctx, sumRecorded, func(a Args) {
@@ -403,6 +455,60 @@ func (r *reader) SumCosts(ctx context.Context, tenant rentroll.TenantID, from, t
 		a.Int(to.UnixMicro())
 	}, func(row Row) error {
 		out = rentroll.CostSum{Micros: row.Int(), Runs: row.Int(), Missing: row.Int()}
+		return nil
+	})
+	return out, err
+}
+
+// ListMarks lists event ids.
+func (r *reader) ListMarks(ctx context.Context, tenant rentroll.TenantID, after string, limit int) (out []*rentroll.UsageMark, err error) {
+	err = r.ask(ctx, listMarks, func(a Args) {
+		a.ID(tenant)
+		a.Text(after)
+		a.Int(int64(limit))
+	}, marks.found(func(_ rentroll.MarkRef, m *rentroll.UsageMark) { out = append(out, m) }))
+	return out, err
+}
+
+// SumTaken adds up the corrections of events of one instant.
+func (r *reader) SumTaken(ctx context.Context, tenant rentroll.TenantID, at time.Time, after, last string) ([]rentroll.CorrectionSum, error) {
+	return r.corrections(ctx, sumTaken, func(a Args) {
+		a.ID(tenant)
+		a.Int(at.UnixMicro())
+		a.Text(after)
+		a.Text(last)
+	})
+}
+
+// SumCorrections adds up the corrections of each event.
+func (r *reader) SumCorrections(ctx context.Context, f rentroll.CorrectionFilter) ([]rentroll.CorrectionSum, error) {
+	return r.corrections(ctx, sumCorrections, func(a Args) {
+		a.ID(f.TenantID)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+		a.Text(f.After)
+		a.Int(int64(f.Limit))
+	})
+}
+
+func (r *reader) corrections(ctx context.Context, stmt *Stmt, bind func(a Args)) (out []rentroll.CorrectionSum, err error) {
+	err = r.ask(ctx, stmt, bind, func(row Row) error {
+		out = append(out, rentroll.CorrectionSum{Time: scanTime(row), EventID: row.Text(), Total: row.Int()})
+		return nil
+	})
+	return out, err
+}
+
+// SumHeavy adds up large amounts.
+func (r *reader) SumHeavy(ctx context.Context, f rentroll.HeavyFilter) (out []rentroll.HeavySum, err error) {
+	err = r.ask(ctx, sumHeavy, func(a Args) {
+		a.ID(f.TenantID)
+		a.Int(f.From.UnixMicro())
+		a.Int(f.To.UnixMicro())
+		a.Int(f.Since.UnixMicro())
+		a.Int(f.AtLeast)
+	}, func(row Row) error {
+		out = append(out, rentroll.HeavySum{Meter: row.Text(), Total: row.Int(), OfRuns: row.Int()})
 		return nil
 	})
 	return out, err
