@@ -55,7 +55,7 @@ cluster: ## Start two servers on one PostgreSQL behind nginx, from locally insta
 .PHONY: test
 test: ## The everyday tests, about four minutes on two cores, without cgo
 	@.ci/postgres
-	CGO_ENABLED=0 $(GO) test -p 3 -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) ./... # many of them wait for other programs
+	CGO_ENABLED=0 $(GO) test -timeout 30m -p 3 -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) ./... # many of them wait for other programs
 
 # SQLite is C that was translated to Go, with memory of its own: nothing that the detector could tell about, and most of the time.
 RACE := -race -gcflags='modernc.org/...=-race=false'
@@ -64,7 +64,7 @@ RACE := -race -gcflags='modernc.org/...=-race=false'
 race: ## The tests under the race detector (needs a C compiler)
 	@cc=$$($(GO) env CC); command -v "$${cc%% *}" >/dev/null || { echo "make race: the race detector needs a C compiler, and '$$cc' is not one; install gcc or set CC" >&2; exit 1; }
 	@.ci/postgres
-	CGO_ENABLED=1 $(GO) test $(RACE) -timeout 30m -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) $(RACE_PACKAGES)
+	CGO_ENABLED=1 $(GO) test $(RACE) -timeout 60m -parallel 4 $(TESTFLAGS) $(SLOW_PACKAGES) $(RACE_PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## Each fuzz target of the tree for FUZZTIME
@@ -107,16 +107,16 @@ check: ## All that CI runs
 
 $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION), once (one to two minutes)"
-	GOBIN='$(CURDIR)/.tools/bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	GOBIN='$(CURDIR)/.tools/bin' GOFLAGS= .ci/again $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .tools/bin/golangci-lint $@
 
 .PHONY: e2e
 e2e: ## The console in a real browser, on both databases, and the API by a client of Node (needs Node and Chromium)
 	@.ci/postgres
-	cd console && npm ci --ignore-scripts --no-audit --no-fund
-	cd httpapi/e2e && npm ci --ignore-scripts --no-audit --no-fund
-	$(GO) test -count=1 -tags e2e -timeout 5m $(TESTFLAGS) ./httpapi/e2e
-	E2E_PICTURES='$(PICTURES)' $(GO) test -count=1 -tags e2e -timeout 15m $(TESTFLAGS) ./console/e2e
+	cd console && ../.ci/again npm ci --ignore-scripts --no-audit --no-fund
+	cd httpapi/e2e && ../../.ci/again npm ci --ignore-scripts --no-audit --no-fund
+	CGO_ENABLED=0 $(GO) test -count=1 -tags e2e -timeout 30m $(TESTFLAGS) ./httpapi/e2e
+	E2E_PICTURES='$(PICTURES)' CGO_ENABLED=0 $(GO) test -count=1 -tags e2e -timeout 60m $(TESTFLAGS) ./console/e2e
 
 .PHONY: assets
 assets: ## Fetch what the console serves of others' work, at the versions of its lock file

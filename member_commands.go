@@ -445,6 +445,9 @@ func (c *updateMembership) decide(l *ledger) error {
 	if err := mayRank(c.by, m.Role, c.p.Role); err != nil {
 		return err
 	}
+	if c.p.Precondition != nil && !c.p.Precondition(m) {
+		return errPrecondition
+	}
 	if m.Role == c.p.Role {
 		c.answer = m
 		return nil

@@ -141,7 +141,7 @@ func (k *cachedKey) info(list []RateLimit, now time.Time) *RateLimitInfo {
 			least = r
 		}
 	}
-	return &RateLimitInfo{Limit: least.Limit, Remaining: least.Remaining, ResetsAt: now.Add(least.Reset)}
+	return &RateLimitInfo{Limit: least.Limit, Remaining: least.Remaining, ResetsAt: stamp(now.Add(least.Reset))}
 }
 
 func errRateLimited(list []RateLimit) *Error {

@@ -2,6 +2,7 @@ package rentroll
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,7 +65,7 @@ func (r *Retention) complete(bad *problems) {
 		case *f.keep == 0:
 			*f.keep = f.usual
 		case *f.keep > 0 && *f.keep < f.min:
-			bad.add(f.name, "must be at least "+f.min.String())
+			bad.add(f.name, fmt.Sprintf("must be at least %dd", f.min/(24*time.Hour)))
 		}
 	}
 	if r.Interval == 0 {
@@ -84,7 +85,7 @@ const pruneChunk = 500
 
 // runOperations are the idempotent operations that make runs: their records stay, so that the key of a run that is gone
 // never makes another one.
-var runOperations = []string{runOperation, groupOperation, "run.retry"}
+var runOperations = []string{runOperation, "run.retry"}
 
 // Prune deletes what is older than Options.Retention says, once through all tenants, and returns how much it was. The
 // engine does so by itself once an interval. It needs an operator with tenant:manage.

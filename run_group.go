@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-const groupOperation = "run.create_group"
-
 // MaxRunGroup is how many runs one call of CreateRuns may ask for.
 const MaxRunGroup = 100
 
@@ -44,7 +42,7 @@ func (e *Engine) CreateRuns(ctx context.Context, p CreateRunsParams) (*RunGroup,
 	if err != nil {
 		return nil, err
 	}
-	if c.once, err = newOnce(p.TenantID, groupOperation, p.IdempotencyKey, same); err != nil {
+	if c.once, err = newOnce(p.TenantID, runOperation, p.IdempotencyKey, same); err != nil {
 		return nil, err
 	}
 	if err := e.do(ctx, c); err != nil {

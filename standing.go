@@ -389,11 +389,7 @@ func (e *Engine) listRanked(ctx context.Context, by StandingOrder, f TenantFilte
 			if err != nil {
 				return err
 			}
-			found := make(map[TenantID]bool, len(rows))
-			for _, row := range rows {
-				found[row.Profile.TenantID] = true
-			}
-			keep = func(n rung) bool { return found[n.id] }
+			order, keep = ranksOf(rows, order), func(rung) bool { return true }
 		}
 		ids, last, more := w.choose(order, keep)
 		if more {
@@ -406,6 +402,26 @@ func (e *Engine) listRanked(ctx context.Context, by StandingOrder, f TenantFilte
 		return e.appendStandings(ctx, r, out, rows)
 	})
 	return out, err
+}
+
+// ranksOf picks tenants out of an order. Those that are newer than the order are behind all that have taken something.
+func ranksOf(rows []TenantRow, order []rung) []rung {
+	found := make(map[TenantID]bool, len(rows))
+	for _, row := range rows {
+		found[row.Profile.TenantID] = true
+	}
+	out := make([]rung, 0, len(rows))
+	for _, n := range order {
+		if found[n.id] {
+			out = append(out, n)
+			delete(found, n.id)
+		}
+	}
+	for id := range found {
+		out = append(out, rung{id: id})
+	}
+	slices.SortFunc(out, rung.compare)
+	return out
 }
 
 // window is the part of an order that is asked for.

@@ -102,6 +102,8 @@ type UpdateTenantParams struct {
 type TransitionParams struct {
 	TenantID TenantID
 	Reason   string // shown to operators and kept in the audit; at most 500 characters
+
+	Precondition func(*Tenant) bool // as in UpdateTenantParams
 }
 
 // UpdatePlanParams moves a tenant to another plan.

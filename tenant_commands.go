@@ -403,7 +403,9 @@ func (e *Engine) transition(ctx context.Context, p TransitionParams, to TenantSt
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	c := &transition{header: header{tenant: p.TenantID, by: e.actor, size: 2048}, reason: p.Reason, to: to, action: action}
+	c := &transition{
+		header: header{tenant: p.TenantID, by: e.actor, size: 2048}, reason: p.Reason, to: to, action: action, precondition: p.Precondition,
+	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err
 	}
@@ -414,6 +416,7 @@ type transition struct {
 	header
 	reason, action string
 	to             TenantStatus
+	precondition   func(*Tenant) bool
 	answer         *Tenant
 }
 
@@ -423,6 +426,9 @@ func (c *transition) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
+	}
+	if c.precondition != nil && !c.precondition(tenantOf(l.Profiles.Get(c.tenant), a, plan, now)) {
+		return errPrecondition
 	}
 	if !a.Status.canBecome(c.to) {
 		return errorf(CodeInvalidTransition, "a tenant that is %s can't become %s", a.Status, c.to)

@@ -28,10 +28,10 @@ type TenantExport struct {
 	tenant *Tenant
 }
 
-// ExportTenant begins an export of all that is kept of a tenant, whatever its status: archived, before it is purged, too.
+// Export begins an export of all that is kept of a tenant, whatever its status: archived, before it is purged, too.
 // The tenant's audit says who took it away. It needs an operator with tenant:export, and no other permission: everything of
 // the tenant is in the export.
-func (e *Engine) ExportTenant(ctx context.Context, id TenantID) (*TenantExport, error) {
+func (e *Engine) Export(ctx context.Context, id TenantID) (*TenantExport, error) {
 	if err := e.actor.mayOperate(PermTenantExport); err != nil {
 		return nil, err
 	}

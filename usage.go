@@ -57,8 +57,8 @@ type UsageParams struct {
 	Metadata json.RawMessage // a JSON object of at most 16 KiB; nil for none
 
 	// Corrects makes the event a correction, which needs usage:correct: it names the event id of an event of the same
-	// meter, of which Amount, less than zero, is taken back. A correction has an event id of its own; time, worker, key and
-	// run are those of what it corrects and must not be given. "" is an event like any other.
+	// meter, of which Amount, less than zero, is taken back. An event id of its own keeps a retry from taking back twice;
+	// time, worker, key and run are those of what it corrects and must not be given. "" is an event like any other.
 	Corrects string `json:"corrects,omitempty"` // events from before there were corrections keep their fingerprints
 }
 

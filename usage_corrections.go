@@ -9,10 +9,7 @@ import (
 func (p *UsageParams) checkCorrection(bad *problems) {
 	bad.add("corrects", checkText(p.Corrects, 1, 255))
 	bad.between("amount", p.Amount, -maxAmount, -1)
-	switch p.EventID {
-	case "":
-		bad.add("event_id", "is required: a correction that is sent again must not count again")
-	case p.Corrects:
+	if p.EventID == p.Corrects {
 		bad.add("corrects", "must not be its own event id")
 	}
 	const theirs = "must not be given: it is that of the event which is corrected"
@@ -82,9 +79,11 @@ func (c *recordUsage) correct(l *ledger, a *Account, in usageItem, now time.Time
 		Time: original.Time, RecordedAt: now, WorkerID: original.WorkerID, APIKeyID: original.APIKeyID, RunID: original.RunID,
 		EventID: NullString(in.EventID), Metadata: in.Metadata, Corrects: NullString(in.Corrects), Dimensions: original.Dimensions,
 	}
-	l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
-		TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now, Time: ev.Time,
-	})
+	if in.EventID != "" {
+		l.Marks.Put(MarkRef{c.tenant, in.EventID}, &UsageMark{
+			TenantID: c.tenant, EventID: in.EventID, Fingerprint: in.fingerprint, UsageID: ev.ID, RecordedAt: now, Time: ev.Time,
+		})
+	}
 	var use *KeyUse
 	if ev.Meter == MeterTokensUsed && !ev.APIKeyID.IsZero() {
 		use, _ = l.useOfKey(KeyRef{c.tenant, ev.APIKeyID})
@@ -104,7 +103,11 @@ func (c *recordUsage) auditCorrections(l *ledger, a *Account, now time.Time) {
 	for _, ev := range c.corrected {
 		taken[ev.Meter] -= ev.Amount
 	}
-	l.audit(a, c.by, now, change{action: "usage.correct", kind: "usage", id: string(c.corrected[0].EventID), new: struct {
+	first := string(c.corrected[0].EventID)
+	if first == "" {
+		first = c.corrected[0].ID.String()
+	}
+	l.audit(a, c.by, now, change{action: "usage.correct", kind: "usage", id: first, new: struct {
 		Corrections int              `json:"corrections"`
 		TakenBack   map[string]int64 `json:"taken_back"`
 	}{len(c.corrected), taken}})

@@ -40,6 +40,9 @@ func (c *putWorker) decide(l *ledger) error {
 	}
 	ref := WorkerRef{c.tenant, c.p.WorkerID}
 	w := l.Workers.Get(ref)
+	if c.p.Precondition != nil && !c.p.Precondition(w) {
+		return errPrecondition
+	}
 	enabled := w != nil && w.Enabled
 	if w != nil && enabled == c.p.Enabled {
 		c.answer = w

@@ -73,6 +73,9 @@ func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.operator("PUT", "/v1/plans/custom", `{"limits":{"workers":1}}`).expect(201)
+	user := w.operator("POST", "/v1/users", `{"email":"a@acme.example"}`).expect(201).text("id")
+	w.operator("POST", "/v1/tenants/acme/members", `{"user_id":"`+user+`","role":"member"}`).expect(201)
+	w.operator("PUT", "/v1/meters/mails", `{"unit":"mails"}`).expect(200)
 	with := func(method, path, body, header, value string) *reply {
 		return w.send(ask{method: method, path: path, key: operatorSecret, body: body, header: map[string]string{header: value}})
 	}
@@ -81,6 +84,10 @@ func TestIfMatch(t *testing.T) {
 		{"PUT", "/v1/tenants/acme/plan", "/v1/tenants/acme", `{"plan":"pro"}`, `{"plan":"free"}`},
 		{"PUT", "/v1/plans/custom", "", `{"limits":{"workers":2}}`, `{"limits":{"workers":3}}`},
 		{"PUT", "/v1/tenants/acme/subjects/ada", "", `{"limits":{"runs_per_day":2}}`, `{"limits":{"runs_per_day":3}}`},
+		{"PATCH", "/v1/tenants/acme/members/" + user, "", `{"role":"viewer"}`, `{"role":"admin"}`},
+		{"PUT", "/v1/tenants/acme/workers/builder", "", `{"enabled":false}`, `{"enabled":true}`},
+		{"PUT", "/v1/tenants/acme/meters/mails", "/v1/tenants/acme/meters/mails", `{"display_name":"A"}`, `{"display_name":"B"}`},
+		{"PUT", "/v1/meters/calls", "", `{"display_name":"A"}`, `{"display_name":"B"}`},
 	} {
 		tag := ""
 		if c.read != "" {
@@ -110,9 +117,17 @@ func TestIfMatch(t *testing.T) {
 		with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
 		with("PUT", "/v1/tenants/acme/subjects/bob", `{"limits":{"runs_per_day":1}}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
 		with("PATCH", "/v1/tenants/nobody", `{"name":"x"}`, "If-Match", "*").refused(rentroll.CodeNotFound)
-		with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
+		with("PUT", "/v1/tenants/acme/workers/painter", `{"enabled":true}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
+		with("PUT", "/v1/tenants/acme/meters/pages", `{"unit":"pages"}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
+		with("PUT", "/v1/meters/pages", `{"unit":"pages"}`, "If-Match", "*").refused(rentroll.CodePreconditionFailed)
+		with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
+		with("POST", "/v1/tenants/acme/resume", ``, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
+		with("POST", "/v1/tenants/acme/resume", ``, "If-Match", "*").refused(rentroll.CodeInvalidTransition)
 		with("DELETE", "/v1/plans/custom", ``, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
 	})
+	tag := w.operator("GET", "/v1/tenants/acme", nil).expect(200).header.Get("ETag")
+	tag = with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", tag).expect(200).header.Get("ETag")
+	with("POST", "/v1/tenants/acme/resume", ``, "If-Match", tag).expect(200)
 	with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-None-Match", "*").expect(201)
 	with("PUT", "/v1/tenants/acme/subjects/bob", `{"limits":{"runs_per_day":1}}`, "If-None-Match", "*").expect(200)
 }

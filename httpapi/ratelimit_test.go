@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rentroll/rentroll"
 )
@@ -33,6 +34,11 @@ func TestRateLimits(t *testing.T) {
 	verify := `{"secret":"` + slow + `"}`
 	w.operator("POST", "/v1/api-keys/verify", verify).expect(200).
 		has("valid", false, "code", "rate_limited", "rate_limit.limit", 2, "rate_limit.remaining", 0)
+	odd := w.operator("POST", "/v1/tenants/acme/api-keys", `{"name":"odd","rate_limit_rpm":7}`).expect(201).text("secret")
+	resets := w.operator("POST", "/v1/api-keys/verify", `{"secret":"`+odd+`"}`).expect(200).text("rate_limit.resets_at")
+	if at, err := time.Parse(time.RFC3339, resets); err != nil || at.Nanosecond()%1000 != 0 {
+		t.Errorf("resets_at is %s, finer than every other time of the API", resets)
+	}
 	if got := w.tenantKey("GET", "/v1/tenants/me", nil).expect(200); got.header.Get("RateLimit") != "" {
 		t.Errorf("a key without limits: %v", got.header)
 	}

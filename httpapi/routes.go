@@ -48,19 +48,19 @@ func (s *server) tenantRoutes() {
 	}, putTenantPlan)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/suspend", id: "suspendTenant", does: "Suspend a tenant", more: aboutSuspend,
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Suspend))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/resume", id: "resumeTenant", does: "Make a suspended tenant active again",
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Resume))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/terminate", id: "terminateTenant", does: "End a tenant for good", more: aboutTerminate,
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Terminate))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/archive", id: "archiveTenant", does: "Put a terminated tenant away",
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Archive))
 
 	add(s, route{
@@ -110,7 +110,7 @@ func (s *server) peopleRoutes() {
 	}, listMembers)
 	add(s, route{
 		at: "PATCH /v1/tenants/{tenant}/members/{user}", id: "updateMember", does: "Change a member's role",
-		needs: rentroll.PermMemberManage, body: needsBody, patch: true, tagged: true, codes: codes{rentroll.CodeLastOwner},
+		needs: rentroll.PermMemberManage, body: needsBody, patch: true, tagged: true, conditional: true, codes: codes{rentroll.CodeLastOwner},
 	}, updateMember)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/members/{user}", id: "deleteMember", does: "Take a user out of a tenant",
@@ -243,7 +243,7 @@ func (s *server) runRoutes() {
 	}, listWorkers)
 	add(s, route{
 		at: "PUT /v1/tenants/{tenant}/workers/{worker}", id: "putWorker", does: "Enable or disable a worker",
-		needs: rentroll.PermWorkerManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeQuotaExceeded},
+		needs: rentroll.PermWorkerManage, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeQuotaExceeded},
 	}, putWorker)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/workers/{worker}", id: "deleteWorker", does: "Forget a worker",
@@ -266,7 +266,7 @@ func (s *server) meteringRoutes() {
 	}, getMeter)
 	add(s, route{
 		at: "PUT /v1/tenants/{tenant}/meters/{meter}", id: "putMeter", does: "Set what a meter is in one tenant", more: aboutMeters,
-		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeUnitMismatch},
+		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeUnitMismatch},
 	}, putMeter)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/statements", id: "listStatements", does: "List the periods that have a statement, newest first",
@@ -283,7 +283,7 @@ func (s *server) meteringRoutes() {
 	}, listPlatformMeters)
 	add(s, route{
 		at: "PUT /v1/meters/{meter}", id: "putPlatformMeter", does: "Set what a meter is in all tenants", more: aboutMeters,
-		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, codes: codes{rentroll.CodeUnitMismatch},
+		needs: rentroll.PermPlanManage, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeUnitMismatch},
 	}, putPlatformMeter)
 }
 

@@ -90,6 +90,8 @@ func TestGroupsOfRuns(t *testing.T) {
 		}
 		once.body = `{"runs":[` + one + `]}`
 		w.send(once).refused(rentroll.CodeIdempotencyMismatch)
+		once.body = one
+		w.send(once).refused(rentroll.CodeIdempotencyMismatch)
 	})
 	w.tenantKey("GET", "/v1/tenants/me/quotas", nil).expect(200).has("items.2.used", 2, "items.3.reserved", 20, "items.0.used", 1)
 }
@@ -370,6 +372,26 @@ func TestUsage(t *testing.T) {
 	w.tenantKey("GET", at+"?start=2026-11-24T00:00:00Z&end=2026-11-25T00:00:00%2B01:00", nil).expect(200).
 		has("meters", "map[]", "total_records", 0, "period.end", "2026-11-24T23:00:00Z")
 	w.tenantKey("GET", at+"?start=2026-11-24T00:00:00Z&end=2026-11-23T00:00:00Z", nil).refused(rentroll.CodeValidationFailed, "end")
+}
+
+func TestCorrections(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/v1/tenants/acme/usage"
+	w.operator("POST", at, `{"meter":"mails","amount":5,"event_id":"m1"}`).expect(200)
+	back := `{"meter":"mails","amount":-2,"corrects":"m1"}`
+	w.operator("POST", at, back).expect(200).has("items.0.status", "recorded", "items.0.event_id", nil)
+	w.operator("GET", "/v1/tenants/acme/audit?limit=1", nil).expect(200).has("items.0.action", "usage.correct")
+	named := `{"meter":"mails","amount":-1,"corrects":"m1","event_id":"c1"}`
+	w.operator("POST", at, named).expect(200).has("items.0.status", "recorded")
+	w.unchanged(func() {
+		w.operator("POST", at, named).expect(200).has("items.0.status", "duplicate")
+		w.operator("POST", at, `{"meter":"mails","amount":-1,"corrects":"c1"}`).refused(rentroll.CodeValidationFailed, "corrects")
+		w.operator("POST", at, `{"meter":"mails","amount":-3,"corrects":"m1"}`).refused(rentroll.CodeValidationFailed, "amount")
+	})
+	w.operator("POST", at, back).expect(200).has("items.0.status", "recorded")
+	w.unchanged(func() { w.operator("POST", at, back).refused(rentroll.CodeValidationFailed, "amount") })
+	w.operator("GET", at, nil).expect(200).has("meters.mails.total", 0, "meters.mails.count", 4)
 }
 
 func TestUsageIsValid(t *testing.T) {

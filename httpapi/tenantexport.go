@@ -15,7 +15,7 @@ const aboutExportTenant = "A zip archive of JSON Lines, one file a kind: `tenant
 	"It is written while it is read, in short steps that hold up nothing; what is changed meanwhile is in it as it was before or after. An archive that was cut off can't be opened. The tenant's audit says who took it away."
 
 func (s *server) exportTenant(c *call, _ *ofTenant, _ *none) (nothing, error) {
-	export, err := c.engine.ExportTenant(c, c.tenant)
+	export, err := c.engine.Export(c, c.tenant)
 	if err != nil {
 		return nothing{}, err
 	}

@@ -102,6 +102,6 @@ func transition(
 	step func(*rentroll.Engine, context.Context, rentroll.TransitionParams) (*rentroll.Tenant, error),
 ) handler[ofTenant, reasonBody, *rentroll.Tenant] {
 	return func(c *call, _ *ofTenant, b *reasonBody) (*rentroll.Tenant, error) {
-		return step(c.engine, c, rentroll.TransitionParams{TenantID: c.tenant, Reason: b.Reason})
+		return step(c.engine, c, rentroll.TransitionParams{TenantID: c.tenant, Reason: b.Reason, Precondition: c.unchangedTenant})
 	}
 }

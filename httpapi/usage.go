@@ -21,7 +21,7 @@ type usageEvent struct {
 	RunID    rentroll.RunID `json:"run_id,omitempty"`
 	EventID  *string        `json:"event_id,omitempty" minLength:"1" maxLength:"255" example:"2026-01-31/4711" doc:"An event id counts once. Without one, an event that is sent again counts again"`
 	Metadata payload        `json:"metadata,omitempty" doc:"A JSON object of at most 16 KiB, kept as it came"`
-	Corrects *string        `json:"corrects,omitempty" minLength:"1" maxLength:"255" doc:"The event id of an event of this meter, of which the amount, less than zero, is taken back. Needs the permission usage:correct and an event_id; time, worker, key and run are those of the event"`
+	Corrects *string        `json:"corrects,omitempty" minLength:"1" maxLength:"255" doc:"The event id of an event of this meter, of which the amount, less than zero, is taken back. Needs the permission usage:correct; without an event_id of its own a retry takes back again, up to the whole; time, worker, key and run are those of the event"`
 }
 
 // empty reports whether no field was given.

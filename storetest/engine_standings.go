@@ -59,6 +59,10 @@ func engineStandings(s *scene) {
 	same(s, "the busiest first", busiest[:2], []string{nearest[3], nearest[4]})
 	same(s, "the newest first", list(rentroll.ListStandingsParams{Page: rentroll.Page{Limit: 4}}),
 		[]string{nearest[2], nearest[3], nearest[0], nearest[5], nearest[1], nearest[4]})
+	h.newTenant("t6", quota.Limits{})
+	if found := list(rentroll.ListStandingsParams{Order: rentroll.StandingNearest, Query: "T6"}); len(found) != 1 {
+		s.Errorf("a tenant that is newer than the order is found as %q", found)
+	}
 
 	_, err = h.ListStandings(ctx, rentroll.ListStandingsParams{Status: "x", Order: "y", AtLeast: 2000, Page: rentroll.Page{Cursor: "z", Limit: 1000}})
 	h.refused("nonsense", err, rentroll.CodeValidationFailed, "status", "at_least", "order", "limit", "cursor")

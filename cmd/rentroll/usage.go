@@ -34,7 +34,7 @@ type usageRecord struct {
 	APIKeyID       rentroll.KeyID `name:"api-key-id" placeholder:"KEY" help:"Which key used it."`
 	RunID          rentroll.RunID `name:"run-id" placeholder:"RUN" help:"Which run used it."`
 	EventID        string         `name:"event-id" placeholder:"ID" help:"Names the event: it then counts once, however often it is sent."`
-	Corrects       string         `placeholder:"ID" help:"Takes AMOUNT back of the event with this id. Needs --event-id."`
+	Corrects       string         `placeholder:"ID" help:"Takes AMOUNT back of the event with this id. Give it an --event-id of its own."`
 	Metadata       string         `placeholder:"JSON" help:"A JSON object of the program's own: JSON, @FILE, or - for standard input."`
 	Events         string         `placeholder:"JSON" help:"Several events instead: a JSON list of objects as the API takes them, @FILE, or - for standard input."`
 	IdempotencyKey string         `placeholder:"KEY" help:"Makes a repetition of the command harmless."`

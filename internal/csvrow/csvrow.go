@@ -68,6 +68,10 @@ func AppendEvent(b []byte, e *rentroll.ExportedUsage) []byte {
 		}
 		dimensions = string(text)
 	}
+	metadata := string(e.Metadata)
+	if metadata == "null" { // as a client has it that has read JSON
+		metadata = ""
+	}
 	name := func(id interface {
 		IsZero() bool
 		String() string
@@ -81,7 +85,7 @@ func AppendEvent(b []byte, e *rentroll.ExportedUsage) []byte {
 	return AppendRow(b,
 		e.ID.String(), e.TenantID.String(), e.Meter, number(e.Amount), inert(e.Unit), stampOf(e.Time), stampOf(e.RecordedAt), e.Statement,
 		string(e.Adjusts), inert(e.WorkerID), name(e.APIKeyID), name(e.RunID), inert(e.EventID), inert(e.Corrects), dimensions,
-		string(e.Metadata),
+		metadata,
 	)
 }
 

@@ -3,10 +3,31 @@ package csvrow
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/rentroll/rentroll"
 )
+
+// TestEventThatWasRead: an event that came as JSON has the row that it had at the server.
+func TestEventThatWasRead(t *testing.T) {
+	t.Parallel()
+	sent := &rentroll.ExportedUsage{}
+	sent.Meter, sent.Amount = "mails", 3
+	text, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := &rentroll.ExportedUsage{}
+	if err := json.Unmarshal(text, read); err != nil {
+		t.Fatal(err)
+	}
+	if want, got := AppendEvent(nil, sent), AppendEvent(nil, read); !bytes.Equal(got, want) {
+		t.Errorf("the row is %s, of the event as it was sent %s", got, want)
+	}
+}
 
 // FuzzRow writes rows that a reader of CSV reads as they were, but for what would be a formula.
 func FuzzRow(f *testing.F) {

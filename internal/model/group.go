@@ -50,7 +50,7 @@ func (w *World) CreateRuns(by Ref, now time.Time, p CreateRuns) (_ *GroupView, r
 			return nil, refuse(ValidationFailed)
 		}
 	}
-	scope := onceKey{p.Tenant, "run.create_group", p.Once}
+	scope := onceKey{p.Tenant, "run.create", p.Once}
 	if earlier, done, bad := w.before(scope, p); bad != nil {
 		return nil, bad
 	} else if done {

@@ -50,7 +50,7 @@ func (w *World) Prune(now time.Time, keep Keep) (v PruneView) {
 		}
 	}
 	for k, record := range w.once {
-		if !slices.Contains([]string{"run.create", "run.create_group", "run.retry"}, k.operation) && record.at.Before(now.Add(-keepOnce)) {
+		if !slices.Contains([]string{"run.create", "run.retry"}, k.operation) && record.at.Before(now.Add(-keepOnce)) {
 			delete(w.once, k)
 			v.Once++
 		}

@@ -90,7 +90,7 @@ func (e *UsageEvent) valid() bool {
 	if e.Corrects != "" {
 		bare := e.Time.IsZero() && e.Worker == "" && e.Key == 0 && e.Run == 0
 		return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && e.Amount < 0 && amounts(-e.Amount) && bare &&
-			len(e.Unit) <= 50 && e.EventID != "" && e.EventID != e.Corrects && len(e.EventID) <= 255 && len(e.Corrects) <= 255
+			len(e.Unit) <= 50 && e.EventID != e.Corrects && len(e.EventID) <= 255 && len(e.Corrects) <= 255
 	}
 	return meterPattern.MatchString(e.Meter) && e.Meter != workerRuns && amounts(e.Amount) && len(e.Unit) <= 50 &&
 		(e.Worker == "" || workerPattern.MatchString(e.Worker)) && len(e.EventID) <= 255
@@ -220,8 +220,10 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	if back.Meter != tokensUsed {
 		t.moved[back.Meter] = true
 	}
-	t.marks[id] = text(e)
-	t.marked[id] = marked{event: back, corrects: true, at: now}
+	if id != "" {
+		t.marks[id] = text(e)
+		t.marked[id] = marked{event: back, corrects: true, at: now}
+	}
 	return "recorded", ""
 }
 
