@@ -214,7 +214,7 @@ func (w *World) correct(t *tenant, id string, e UsageEvent, now time.Time) (stat
 	original.left += e.Amount
 	t.marked[e.Corrects] = original
 	back := original.event
-	back.Amount = e.Amount
+	back.Amount, back.Recorded = e.Amount, now
 	back.Of, back.On = t.owner(back.Time, now)
 	t.events = append(t.events, back)
 	if back.Meter != tokensUsed {
