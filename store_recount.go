@@ -31,6 +31,16 @@ type Recounter interface {
 	// ListKeyUses lists the counters of key families behind a family, by family.
 	ListKeyUses(ctx context.Context, tenant TenantID, after KeyID, limit int) ([]*KeyUse, error)
 
+	UsageRecounter
+
+	// ListPeriods lists the months of a tenant that have ended, oldest first.
+	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
+	// ListDirectory lists the entries behind one, by kind and value.
+	ListDirectory(ctx context.Context, after DirectoryRef, limit int) ([]*DirectoryEntry, error)
+}
+
+// UsageRecounter is the part of a Recounter that is about events, their rollups and their ids.
+type UsageRecounter interface {
 	// NextEvent returns when the first event at from or later happened; zero where there is none.
 	NextEvent(ctx context.Context, tenant TenantID, from time.Time) (time.Time, error)
 	// NextBucket returns the first bucket at or behind from that one dimension of the rollups or of the largest amounts, or any
@@ -73,11 +83,6 @@ type Recounter interface {
 	SumCorrections(ctx context.Context, f CorrectionFilter) ([]CorrectionSum, error)
 	// SumHeavy adds up the large amounts of each meter that has any.
 	SumHeavy(ctx context.Context, f HeavyFilter) ([]HeavySum, error)
-
-	// ListPeriods lists the months of a tenant that have ended, oldest first.
-	ListPeriods(ctx context.Context, tenant TenantID) ([]PastPeriod, error)
-	// ListDirectory lists the entries behind one, by kind and value.
-	ListDirectory(ctx context.Context, after DirectoryRef, limit int) ([]*DirectoryEntry, error)
 }
 
 // HeldSum is what open runs hold.
