@@ -147,13 +147,16 @@ func (w *World) SimulatePlan(now time.Time, p SimulatePlan, order []Ref) (*Simul
 	for i := range v.Days {
 		d := &v.Days[i]
 		for _, e := range t.events {
-			if e.Meter == tokensUsed && !e.Time.Before(month) && !e.Recorded.Before(d.Start) && e.Recorded.Before(d.End) {
+			if e.Meter == tokensUsed && t.keeps(e.Time) && !e.Time.Before(month) && !e.Recorded.Before(d.Start) && e.Recorded.Before(d.End) {
 				d.Tokens += e.Amount
 			}
 		}
 	}
 	return v, nil
 }
+
+// keeps reports whether single events of a time are still there.
+func (t *tenant) keeps(at time.Time) bool { return !at.Before(t.goneUntil) }
 
 // daysOf are the days of a range, cut at its ends.
 func (t *tenant) daysOf(start, end time.Time) (out []SimulatedDayView) {
@@ -215,7 +218,7 @@ func (s *retold) count(name quota.Name, now time.Time) (n int64) {
 			}
 		}
 		for _, at := range s.increments {
-			if day.Contains(at) && counts(0, at) {
+			if s.keeps(at) && day.Contains(at) && counts(0, at) {
 				n++
 			}
 		}
@@ -227,7 +230,7 @@ func (s *retold) count(name quota.Name, now time.Time) (n int64) {
 		}
 	case quota.TokensPerMonth:
 		for _, e := range s.events {
-			if e.Meter == tokensUsed && month.Contains(e.Time) && counts(e.Run, e.Recorded) {
+			if e.Meter == tokensUsed && s.keeps(e.Time) && month.Contains(e.Time) && counts(e.Run, e.Recorded) {
 				n += e.Amount
 			}
 		}
@@ -238,7 +241,7 @@ func (s *retold) count(name quota.Name, now time.Time) (n int64) {
 		}
 	case quota.SpendPerMonth:
 		for _, c := range s.spent {
-			if month.Contains(c.at) && counts(c.run, c.at) {
+			if s.keeps(c.at) && month.Contains(c.at) && counts(c.run, c.at) {
 				n += c.micros
 			}
 		}
