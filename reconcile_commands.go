@@ -65,8 +65,7 @@ const (
 	stageMarks            = stageStatements + 1
 	stageCorrections      = stageMarks + 1
 	stageHeavy            = stageCorrections + 1
-	stageTold             = stageHeavy + 1
-	stageValues           = stageTold + 1
+	stageValues           = stageHeavy + 1
 	stageDirectory        = stageValues + 1
 	stageUsers            = stageDirectory + 1
 	stageDone             = stageUsers + 1
@@ -136,6 +135,9 @@ func (w *reconciler) step(ctx context.Context) error {
 		return w.nextTenant(ctx)
 	case w.at.stage == stageCounters:
 		err := w.compare(ctx, func(c *recount) error {
+			if err := c.told(ctx); err != nil { // first: whatever is mended touches the account, by which what was forgotten is told
+				return err
+			}
 			if err := c.counters(ctx); err != nil {
 				return err
 			}
@@ -161,8 +163,6 @@ func (w *reconciler) step(ctx context.Context) error {
 			next, err = c.corrections(ctx, w.at.from)
 		case stageHeavy:
 			err = c.heavy(ctx)
-		case stageTold:
-			err = c.told(ctx)
 		default:
 			next, err = c.rollups(ctx, rolledDimensions[w.at.stage-stageRollups], w.at.from)
 		}

@@ -188,6 +188,13 @@ func TestReconcileTold(t *testing.T) {
 				w.Errorf("of %s, of which nobody had heard, is told %v, want %v", name, got, want)
 			}
 		}
+		before := len(told(quota.ConcurrentRuns))
+		clear(marks) // and a counter, whose mending touches the account
+		w.sql(fmt.Sprintf("UPDATE accounts SET tokens_used = tokens_used + 1, marks = "+w.bytes+" WHERE tenant_id = TENANT", hex.EncodeToString(marks)))
+		w.reconcile(true)
+		if got := told(quota.ConcurrentRuns); len(got) != before {
+			w.Errorf("what was forgotten is told again: %v", got)
+		}
 		if left := w.reconcile(false).Differences; len(left) > 0 {
 			w.Errorf("after the repair there is still %+v", left)
 		}
