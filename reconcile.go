@@ -136,6 +136,9 @@ const (
 	fieldHeavy     = "heavy"
 	fieldDayMark   = "day_mark"
 	fieldMonthMark = "month_mark"
+
+	fieldUsageID   = "usage_id"  // of marks
+	fieldCorrected = "corrected" // likewise
 )
 
 // counters are the fields of an account that are numbers, by their columns.

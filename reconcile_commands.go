@@ -15,7 +15,7 @@ const reconcileSteps = 200
 
 // Reconcile compares what is stored of tenants with the rows that it was made from: every counter and gauge, the bounds,
 // the counters of key families, of subjects and of limited meters, the rollups with those of kept dimensions and largest
-// amounts, the statements, how much of events was taken back, the large amounts
+// amounts, the statements, the event ids, how much of events was taken back, the large amounts
 // and what was told of the present periods, the values that are told apart,
 // and the directory. Each tenant is compared in one snapshot, its
 // rollups in a snapshot for each stretch of time, so it may be asked while everything is at work. A call goes on for so long
@@ -62,7 +62,8 @@ const (
 	stageRollups     byte = 1 // and one more for each further dimension
 	stageKept             = stageRollups + byte(len(rolledDimensions))
 	stageStatements       = stageKept + 1
-	stageMarks            = stageStatements + 1
+	stageLost             = stageStatements + 1
+	stageMarks            = stageLost + 1
 	stageCorrections      = stageMarks + 1
 	stageHeavy            = stageCorrections + 1
 	stageValues           = stageHeavy + 1
@@ -78,7 +79,7 @@ var rolledDimensions = [...]string{dimensionTotal, dimensionWorker, dimensionKey
 type place struct {
 	stage  byte
 	tenant TenantID     // being compared
-	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageMarks: the earliest event; of stageCorrections: the next; of stageValues: the last month
+	from   time.Time    // of stageRollups and stageKept: the next bucket; of stageStatements: the next period; of stageMarks: the earliest event; of stageLost and stageCorrections: the next; of stageValues: the last month
 	entry  DirectoryRef // of stageDirectory: the last one; of stageMarks: the last event id; of stageValues: the last meter and dimension
 	user   UserID       // of stageUsers: the last one
 }
@@ -159,6 +160,8 @@ func (w *reconciler) step(ctx context.Context) error {
 			next, err = c.keptRollups(ctx, w.at.from)
 		case stageStatements:
 			next, err = c.statements(ctx, w.at.from)
+		case stageLost:
+			next, err = c.lost(ctx, w.at.from)
 		case stageCorrections:
 			next, err = c.corrections(ctx, w.at.from)
 		case stageHeavy:
@@ -464,6 +467,9 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		next.Known += d.mend.by.Total
 		l.Values.Put(d.mend.value, &next)
 	case tableMarks:
+		if d.Field == fieldUsageID {
+			return l.remember(d.mend.event)
+		}
 		ref := MarkRef{a.TenantID, d.mend.event.EventID}
 		m := l.Marks.Get(ref)
 		if m == nil || m.UsageID != d.mend.event.UsageID {

@@ -57,7 +57,7 @@ func (c *recount) marks(ctx context.Context, after string, begin time.Time) (las
 
 func (c *recount) corrected(m *UsageMark, taken int64) {
 	if m.Corrected != taken {
-		c.add(tableMarks, m.EventID, "corrected", strconv.FormatInt(m.Corrected, 10), strconv.FormatInt(taken, 10),
+		c.add(tableMarks, m.EventID, fieldCorrected, strconv.FormatInt(m.Corrected, 10), strconv.FormatInt(taken, 10),
 			mending{by: RollupSum{Total: taken - m.Corrected}, event: *m})
 	}
 }

@@ -74,6 +74,8 @@ type UsageRecounter interface {
 	// SumCosts adds up what runs cost that were reported in [from, to).
 	SumCosts(ctx context.Context, tenant TenantID, from, to time.Time) (CostSum, error)
 
+	// ListUnmarked lists events that have an id which is not remembered, or as another event's, by time and id.
+	ListUnmarked(ctx context.Context, f UnmarkedFilter) ([]Unmarked, error)
 	// ListMarks lists event ids behind one, in the database's order of texts.
 	ListMarks(ctx context.Context, tenant TenantID, after string, limit int) ([]*UsageMark, error)
 	// SumTaken adds up the corrections of events of one instant whose ids are behind after, up to and with last, in the order
@@ -134,6 +136,24 @@ type MeterRecord struct {
 	RollupSum
 	Peak   int64
 	Latest time.Time // when the last of them was recorded
+}
+
+// UnmarkedFilter names events by when they happened and were recorded.
+type UnmarkedFilter struct {
+	TenantID TenantID
+	From, To time.Time // of the events' time
+	After    UsageID   // of the events at From, those behind it only
+	Since    time.Time // of their recording
+	Limit    int
+}
+
+// Unmarked is an event whose id is not remembered as its own.
+type Unmarked struct {
+	EventID    string
+	ID         UsageID
+	Time       time.Time
+	RecordedAt time.Time
+	Marked     UsageID // the event that the id is remembered of; zero for none
 }
 
 // CorrectionFilter names corrections by the time of what they correct.

@@ -142,7 +142,7 @@ type MeterTotal struct {
 type UsageMark struct {
 	TenantID    TenantID
 	EventID     string
-	Fingerprint [32]byte // SHA-256 of the event's content
+	Fingerprint [32]byte // SHA-256 of the event's content; zero where that is not known any more
 	UsageID     UsageID
 	RecordedAt  time.Time
 	Time        time.Time // of the event, which with UsageID finds it; zero in marks from before there were corrections

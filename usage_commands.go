@@ -158,6 +158,9 @@ func usageFingerprint(p UsageParams) [32]byte {
 	return fingerprint(p)
 }
 
+// unknownContent is the fingerprint in marks that were made anew after they had been lost; see remember.
+var unknownContent [32]byte
+
 // The letters by which an idempotency record remembers what became of each event of a batch.
 const receiptLetters = "rdvuoc"
 
@@ -356,7 +359,7 @@ func (c *recordUsage) judge(l *ledger, in usageItem, now time.Time) (out UsageRe
 	}
 	if in.EventID != "" {
 		if mark := l.Marks.Get(MarkRef{c.tenant, in.EventID}); mark != nil {
-			if mark.Fingerprint != in.fingerprint {
+			if mark.Fingerprint != in.fingerprint && mark.Fingerprint != unknownContent {
 				return reject(CodeEventIDConflict, FieldError{"event_id", "was used before with other content"})
 			}
 			out.Status = UsageDuplicate

@@ -27,6 +27,7 @@ func recountTests() []test {
 		{"SumRecorded", sumRecorded},
 		{"SumCosts", sumCosts},
 		{"SumCorrections", sumTakenBack},
+		{"ListUnmarked", listUnmarked},
 		{"SumHeavy", sumHeavy},
 		{"RolledValues", rolledValues},
 		{"ListPeriods", listPeriods},

@@ -52,6 +52,47 @@ func sumTakenBack(s *scene) {
 	same(s, "the event ids", ids, []string{"b5", "c5"})
 }
 
+// listUnmarked: events are found whose ids are not remembered, or as another event's, page by page.
+func listUnmarked(s *scene) {
+	tenant := newID[rentroll.TenantID](s)
+	var want []rentroll.Unmarked
+	s.put(func(b *rentroll.Batch) {
+		for i, id := range []string{"lost", "", "known", "taken", "old", "lost too", "late"} {
+			e := bareEvent(s, tenant, "pages", 1, after(i/2))
+			e.EventID, e.RecordedAt = rentroll.NullString(id), after(9)
+			mark := &rentroll.UsageMark{TenantID: tenant, EventID: id, UsageID: e.ID, RecordedAt: e.RecordedAt, Time: e.Time}
+			found := rentroll.Unmarked{EventID: id, ID: e.ID, Time: e.Time, RecordedAt: e.RecordedAt}
+			switch id {
+			case "taken":
+				mark.UsageID = newID[rentroll.UsageID](s)
+				found.Marked = mark.UsageID
+				want = append(want, found)
+			case "lost", "lost too":
+				mark = nil
+				want = append(want, found)
+			case "old":
+				e.RecordedAt, mark = after(7), nil
+			case "late", "":
+				mark = nil
+			}
+			b.Usage = append(b.Usage, e)
+			if mark != nil {
+				b.Marks.Put(rentroll.MarkRef{TenantID: tenant, EventID: id}, mark)
+			}
+		}
+	})
+	f := rentroll.UnmarkedFilter{TenantID: tenant, From: after(0), To: after(3), Since: after(8), Limit: 2}
+	for from := range len(want) + 1 {
+		got := recount(s, func(ctx context.Context, r rentroll.Reader) ([]rentroll.Unmarked, error) {
+			return r.ListUnmarked(ctx, f)
+		})
+		same(s, "a page of events whose ids are not remembered", got, slices.Concat(want[from:])[:min(2, len(want)-from)])
+		if from < len(want) {
+			f.From, f.After = want[from].Time, want[from].ID
+		}
+	}
+}
+
 // sumHeavy: large amounts are added up by meter; of tokens it is told what runs may have used.
 func sumHeavy(s *scene) {
 	tenant := newID[rentroll.TenantID](s)

@@ -136,6 +136,8 @@ var damages = []struct{ table, field, change string }{
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 3 WHERE event_id = 'call-1'"},
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 9 WHERE event_id = 'call-1'"},
 	{"usage_marks", "corrected", "UPDATE usage_marks SET corrected = 5 WHERE event_id = 'call-2'"},
+	{"usage_marks", "usage_id", "DELETE FROM usage_marks WHERE event_id = 'call-2'"},
+	{"usage_marks", "usage_id", "DELETE FROM usage_marks"},
 	{"meters", "heavy", "UPDATE meters SET heavy = 0 WHERE name = 'calls'"},
 	{"meters", "heavy", "UPDATE meters SET heavy = 5000000 WHERE name = 'calls'"},
 	{"meters", "heavy", "UPDATE meters SET heavy_month = 1 WHERE name = 'calls'"},

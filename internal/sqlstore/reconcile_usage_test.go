@@ -56,6 +56,57 @@ func TestReconcileManyCorrections(t *testing.T) {
 	})
 }
 
+// TestReconcileLostIDs: an event whose id was forgotten does not count again once that was mended, whatever is said of it,
+// and can be corrected; where it has counted again, that is told.
+func TestReconcileLostIDs(t *testing.T) {
+	t.Parallel()
+	onBothDatabases(t, func(w *tampered) {
+		now := time.Now()
+		record := func(id string, amount int64, want rentroll.UsageStatus) {
+			w.Helper()
+			r, err := w.engine.RecordUsage(w.Context(), rentroll.RecordUsageParams{TenantID: w.tenant, UsageParams: rentroll.UsageParams{
+				Meter: "calls", Amount: amount, EventID: id, Time: now.Add(-rentroll.UsageWindow + time.Hour),
+			}})
+			if err != nil || r.Status != want {
+				w.Errorf("%s: %+v, %v, want %s", id, r, err, want)
+			}
+		}
+		for _, id := range []string{"lost", "twice", "known", "back"} {
+			record(id, 5, rentroll.UsageRecorded)
+		}
+		w.sql("DELETE FROM usage_marks WHERE event_id IN ('lost', 'twice')")
+		record("twice", 5, rentroll.UsageRecorded)
+		keys := func(repair bool) (out []string) {
+			for _, d := range w.reconcile(repair).Differences {
+				out = append(out, fmt.Sprintf("%s.%s %s, mended %t, note %t", d.Table, d.Field, d.Key, d.Mended, d.Note != ""))
+			}
+			slices.Sort(out)
+			return out
+		}
+		twice := "usage_marks.usage_id twice, mended false, note true"
+		for _, step := range []struct {
+			repair bool
+			want   []string
+		}{
+			{false, []string{"usage_marks.usage_id lost, mended false, note false", twice}},
+			{true, []string{"usage_marks.usage_id lost, mended true, note false", twice}},
+			{false, []string{twice}},
+		} {
+			if got := keys(step.repair); !slices.Equal(got, step.want) {
+				w.Errorf("repair %t: found %q, want %q", step.repair, got, step.want)
+			}
+		}
+		record("lost", 5, rentroll.UsageDuplicate)
+		record("lost", 6, rentroll.UsageDuplicate)
+		_, err := w.engine.RecordUsage(w.Context(), rentroll.RecordUsageParams{TenantID: w.tenant, UsageParams: rentroll.UsageParams{
+			Meter: "calls", Amount: -5, EventID: "lost, back", Corrects: "lost",
+		}})
+		if err != nil {
+			w.Error(err)
+		}
+	})
+}
+
 // TestReconcilePrunedCorrections: an event that is gone, and its corrections with it, leaves nothing to compare.
 func TestReconcilePrunedCorrections(t *testing.T) {
 	t.Parallel()

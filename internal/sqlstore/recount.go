@@ -75,7 +75,11 @@ var (
 		AND e.meter = '` + rentroll.MeterWorkerRuns + `' AND e.run_id IS NOT NULL`}
 
 	listMarks = marks.query("WHERE tenant_id = $1 AND event_id > $2 ORDER BY event_id LIMIT $3")
-	sumTaken  = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
+	unmarked  = &Stmt{SQL: `SELECT e.event_id, e.id, e.time, e.recorded_at, m.usage_id FROM usage_events e
+		LEFT JOIN usage_marks m ON m.tenant_id = e.tenant_id AND m.event_id = e.event_id
+		WHERE e.tenant_id = $1 AND (e.time, e.id) > ($2, $3) AND e.time < $4 AND e.recorded_at >= $5 AND e.event_id IS NOT NULL
+		AND (m.usage_id IS NULL OR m.usage_id <> e.id) ORDER BY e.time, e.id LIMIT $6`}
+	sumTaken = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
 		WHERE tenant_id = $1 AND time = $2 AND corrects > $3 AND corrects <= $4 GROUP BY time, corrects`}
 	sumCorrections = &Stmt{SQL: `SELECT time, corrects, CAST(-SUM(amount) AS BIGINT) FROM usage_events
 		WHERE tenant_id = $1 AND time >= $2 AND time < $3 AND corrects IS NOT NULL AND (time > $2 OR corrects > $4)
@@ -455,6 +459,22 @@ func (r *reader) SumCosts(ctx context.Context, tenant rentroll.TenantID, from, t
 		a.Int(to.UnixMicro())
 	}, func(row Row) error {
 		out = rentroll.CostSum{Micros: row.Int(), Runs: row.Int(), Missing: row.Int()}
+		return nil
+	})
+	return out, err
+}
+
+// ListUnmarked lists events whose ids are not remembered as theirs.
+func (r *reader) ListUnmarked(ctx context.Context, f rentroll.UnmarkedFilter) (out []rentroll.Unmarked, err error) {
+	err = r.ask(ctx, unmarked, func(a Args) {
+		a.ID(f.TenantID)
+		bindTime(a, f.From)
+		a.ID(f.After)
+		bindTime(a, f.To)
+		bindTime(a, f.Since)
+		a.Int(int64(f.Limit))
+	}, func(row Row) error {
+		out = append(out, rentroll.Unmarked{EventID: row.Text(), ID: row.ID(), Time: scanTime(row), RecordedAt: scanTime(row), Marked: row.ID()})
 		return nil
 	})
 	return out, err

@@ -29,7 +29,7 @@ func Statements() map[string]*Stmt {
 		"nextRollup": nextRollup, "nextPeak": nextPeak, "nextEvent": nextEvent, "sumBuckets": sumBuckets,
 		"sumBucketsByWorker": sumBucketsByWorker, "sumBucketsByKey": sumBucketsByKey,
 		"sumKept": sumKept, "nextKept": nextKept, "countKept": countKept, "nextDimension": nextDimension, "sumRecorded": sumRecorded, "sumCosts": sumCosts,
-		"listMarks": listMarks, "sumTaken": sumTaken, "sumCorrections": sumCorrections, "sumHeavy": sumHeavy, "listKept": listKept, "rolledMeters": rolledMeters, "rolledValues": rolledValues,
+		"listMarks": listMarks, "unmarked": unmarked, "sumTaken": sumTaken, "sumCorrections": sumCorrections, "sumHeavy": sumHeavy, "listKept": listKept, "rolledMeters": rolledMeters, "rolledValues": rolledValues,
 		"oldUsage": oldUsage, "oldCounts": oldCounts, "oldDenials": oldDenials, "oldRuns": oldRuns, "oldMarks": oldMarks,
 		"oldOnce": oldOnce, "removeCount": removeCount, "removeMark": removeMark, "removeOnce": removeOnce, "markPruned": markPruned, "listPruned": listPruned,
 		"listPeriods": listPeriods, "recentPeriods": recentPeriods, "keepPeriod": keepPeriod, "listDirectory": listDirectory,
