@@ -258,6 +258,21 @@ type revokeAPIKey struct {
 
 func (c *revokeAPIKey) wants(b *Batch) { b.Keys.Want(KeyRef{c.tenant, c.p.KeyID}) }
 
+func (c *revokeAPIKey) object(l *ledger) (any, error) { return l.keyAt(KeyRef{c.tenant, c.p.KeyID}) }
+
+// keyAt returns a key that was asked for, as it is now.
+func (l *ledger) keyAt(ref KeyRef) (any, error) {
+	_, now, err := l.account(ref.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	k := l.Keys.Get(ref)
+	if k == nil {
+		return nil, notFound("API key")
+	}
+	return k.at(now), nil
+}
+
 func (c *revokeAPIKey) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)
 	if err != nil {

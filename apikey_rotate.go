@@ -96,6 +96,8 @@ func (c *rotateAPIKey) wants(b *Batch) {
 	}
 }
 
+func (c *rotateAPIKey) object(l *ledger) (any, error) { return l.keyAt(KeyRef{c.tenant, c.id}) }
+
 func (c *rotateAPIKey) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 type Engine struct {
 	core  *core
 	actor Actor
+	holds func(object any) bool // see If; nil for none
 }
 
 // core is what all the handles of one engine share.
@@ -98,6 +99,16 @@ func New(store Store, options *Options) (*Engine, error) {
 // As returns a handle on the same engine that acts for a caller: it may do what the caller may, and the audit names the
 // caller. The handle that New returns acts for the program itself, which may do everything.
 func (e *Engine) As(actor Actor) *Engine { return &Engine{core: e.core, actor: actor} }
+
+// If returns a handle for the same caller whose changes are made only where holds says so of the object that is to be changed,
+// as it is under its tenant's lock: what a read would answer, a *Tenant, *Plan, *User, *Member, *Worker, *MeterDefinition,
+// *SubjectStanding, *APIKey, *OperatorKey or, without its payloads, *Run; nil where the change makes it. Where it does not hold
+// the change is refused as CodePreconditionFailed. So a caller changes what it has read, and not what others have made of it
+// since. What a holds says must depend on the object alone: it may be asked more than once, from another goroutine, and must
+// not change it. Operations that are no change of one object are CodeMalformedRequest.
+func (e *Engine) If(holds func(object any) bool) *Engine {
+	return &Engine{core: e.core, actor: e.actor, holds: holds}
+}
 
 // Actor returns for whom this handle acts.
 func (e *Engine) Actor() Actor { return e.actor }
@@ -231,6 +242,11 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 		return err
 	}
 	h := cmd.head()
+	if h.holds = e.holds; h.holds != nil {
+		if _, ok := cmd.(conditional); !ok {
+			return &Error{Code: CodeMalformedRequest, Message: "the operation changes no object of which anything could hold"}
+		}
+	}
 	h.rows = max(h.rows, 1)
 	c := &call{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
 	if err := e.core.laneOf(h).queue.put(c); err != nil {

@@ -28,9 +28,41 @@ type header struct {
 	size   int   // about how many bytes it writes
 	rows   int   // about how many rows it writes
 	bulk   bool  // it writes so many that others are not to wait for it in one queue
+
+	holds func(object any) bool // of a conditional one: whether it may be decided; nil where it may always
 }
 
 func (h *header) head() *header { return h }
+
+// conditional is a command that changes one object, and may be made to depend on how it is.
+type conditional interface {
+	command
+	// object returns what a read would answer; nil where there is nothing yet. It writes nothing.
+	object(l *ledger) (any, error)
+}
+
+var errPrecondition = &Error{Code: CodePreconditionFailed, Message: "the resource has changed since it was read"}
+
+// there returns an object that has to exist for its command.
+func there[T any](object *T, name string) (any, error) {
+	if object == nil {
+		return nil, notFound(name)
+	}
+	return object, nil
+}
+
+// met refuses a conditional command whose object is not as its caller says.
+func (l *ledger) met(c command) error {
+	h := c.head()
+	if h.holds == nil {
+		return nil
+	}
+	object, err := c.(conditional).object(l)
+	if err == nil && !h.holds(object) {
+		err = errPrecondition
+	}
+	return err
+}
 
 // once makes a command idempotent: its key and parameters, and what came of it.
 type once struct {
@@ -101,7 +133,10 @@ func (l *ledger) run(c command) error {
 
 // decide decides one command, and tells of what it has passed.
 func (l *ledger) decide(c command) error {
-	err := c.decide(l)
+	err := l.met(c)
+	if err == nil {
+		err = c.decide(l)
+	}
 	if !errors.Is(err, errMore) {
 		l.tellAll()
 	}

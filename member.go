@@ -51,9 +51,6 @@ type UpdateMembershipParams struct {
 	TenantID TenantID
 	UserID   UserID
 	Role     Role
-
-	// Precondition, if set, sees the member under the tenant's lock; false refuses the change with CodePreconditionFailed.
-	Precondition func(*Member) bool
 }
 
 // ListMembersParams pages the members of a tenant, oldest first.

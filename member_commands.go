@@ -145,6 +145,8 @@ func (c *deleteUser) wants(b *Batch) {
 	ask(&b.Memberships, c.id)
 }
 
+func (c *deleteUser) object(l *ledger) (any, error) { return there(l.Users.Get(c.id), "user") }
+
 func (c *deleteUser) decide(l *ledger) error {
 	platform, now, err := l.account(PlatformID)
 	if err != nil {
@@ -424,6 +426,14 @@ func (e *Engine) UpdateMembership(ctx context.Context, p UpdateMembershipParams)
 	return c.answer, nil
 }
 
+// member returns a member that was asked for.
+func (l *ledger) member(ref MemberRef) (any, error) {
+	if _, _, err := l.account(ref.TenantID); err != nil {
+		return nil, err
+	}
+	return there(l.Members.Get(ref), "member")
+}
+
 type updateMembership struct {
 	header
 	p      UpdateMembershipParams
@@ -431,6 +441,10 @@ type updateMembership struct {
 }
 
 func (c *updateMembership) wants(b *Batch) { b.Members.Want(MemberRef{c.tenant, c.p.UserID}) }
+
+func (c *updateMembership) object(l *ledger) (any, error) {
+	return l.member(MemberRef{c.tenant, c.p.UserID})
+}
 
 func (c *updateMembership) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)
@@ -444,9 +458,6 @@ func (c *updateMembership) decide(l *ledger) error {
 	}
 	if err := mayRank(c.by, m.Role, c.p.Role); err != nil {
 		return err
-	}
-	if c.p.Precondition != nil && !c.p.Precondition(m) {
-		return errPrecondition
 	}
 	if m.Role == c.p.Role {
 		c.answer = m
@@ -504,6 +515,10 @@ type deleteMembership struct {
 func (c *deleteMembership) wants(b *Batch) {
 	b.Members.Want(MemberRef{c.tenant, c.user})
 	b.Users.Want(c.user)
+}
+
+func (c *deleteMembership) object(l *ledger) (any, error) {
+	return l.member(MemberRef{c.tenant, c.user})
 }
 
 func (c *deleteMembership) decide(l *ledger) error {

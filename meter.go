@@ -212,10 +212,6 @@ type PutMeterParams struct {
 	PriceMicros *int64      // for PricePer units: 0–10^12 millionths of the currency unit
 	PricePer    int64       // 1–10^9; 0 is 1
 	Dimensions  []string    // up to 3 members of metadata, ^[a-z][a-z0-9_]{0,49}$; empty is none, nil inherited
-
-	// Precondition, if set, sees what the meter is, nil where it is neither defined nor used; false refuses the change with
-	// CodePreconditionFailed.
-	Precondition func(current *MeterDefinition) bool
 }
 
 func (p *PutMeterParams) check() error {
@@ -336,19 +332,19 @@ func (c *putMeter) next(was *Meter) (*Meter, error) {
 	return m, nil
 }
 
-// current is what reads show of the meter before the change; nil where they find none.
-func (c *putMeter) current(l *ledger) *MeterDefinition {
+// object is what reads show of the meter before the change; nil where they find none.
+func (c *putMeter) object(l *ledger) (any, error) {
 	own, platform := l.Meters.Get(MeterRef{c.tenant, c.p.Meter}), l.Meters.Get(MeterRef{PlatformID, c.p.Meter})
 	if c.tenant == PlatformID {
 		if platform == nil {
-			return nil
+			return nil, nil
 		}
-		return definition(TenantID{}, c.p.Meter, nil, platform)
+		return definition(TenantID{}, c.p.Meter, nil, platform), nil
 	}
 	if _, builtin := builtinUnit(c.p.Meter); own == nil && platform == nil && !builtin {
-		return nil
+		return nil, nil
 	}
-	return definition(c.tenant, c.p.Meter, own, platform)
+	return definition(c.tenant, c.p.Meter, own, platform), nil
 }
 
 func (c *putMeter) decide(l *ledger) error {
@@ -358,9 +354,6 @@ func (c *putMeter) decide(l *ledger) error {
 	}
 	ref := MeterRef{c.tenant, c.p.Meter}
 	was := l.Meters.Get(ref)
-	if c.p.Precondition != nil && !c.p.Precondition(c.current(l)) {
-		return errPrecondition
-	}
 	next, err := c.next(was)
 	if err != nil {
 		return err

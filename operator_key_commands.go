@@ -219,6 +219,18 @@ func (c *revokeOperatorKey) wants(b *Batch) {
 	b.Operators.Want(c.p.KeyID)
 }
 
+func (c *revokeOperatorKey) object(l *ledger) (any, error) {
+	_, now, err := l.account(PlatformID)
+	if err != nil {
+		return nil, err
+	}
+	k := l.Operators.Get(c.p.KeyID)
+	if k == nil {
+		return nil, notFound("operator key")
+	}
+	return k.at(now), nil
+}
+
 func (c *revokeOperatorKey) decide(l *ledger) error {
 	a, now, err := l.account(PlatformID)
 	if err != nil {

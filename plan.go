@@ -30,11 +30,10 @@ type Plan struct {
 
 // PutPlanParams makes a plan or replaces it whole.
 type PutPlanParams struct {
-	Name         string
-	Limits       quota.Limits
-	Retired      bool
-	Thresholds   []int                    // see Plan
-	Precondition func(current *Plan) bool // sees nil where the plan is new; false refuses with CodePreconditionFailed
+	Name       string
+	Limits     quota.Limits
+	Retired    bool
+	Thresholds []int // see Plan
 }
 
 // clone is for callers: decisions are made by the plans that the engine keeps, which nobody changes.
@@ -135,15 +134,19 @@ type putPlan struct {
 
 func (c *putPlan) wants(b *Batch) { b.Plans.Want(c.p.Name) }
 
+func (c *putPlan) object(l *ledger) (any, error) {
+	if was := l.Plans.Get(c.p.Name); was != nil {
+		return was.clone(), nil
+	}
+	return nil, nil
+}
+
 func (c *putPlan) decide(l *ledger) error {
 	a, now, err := l.account(PlatformID)
 	if err != nil {
 		return err
 	}
 	was := l.Plans.Get(c.p.Name)
-	if c.p.Precondition != nil && !c.p.Precondition(was) {
-		return errPrecondition
-	}
 	if err := l.summed("limits", PlatformID, c.next.Limits, was.limits()); err != nil {
 		return err
 	}
@@ -182,6 +185,8 @@ func (c *deletePlan) wants(b *Batch) {
 	b.Plans.Want(c.name)
 	ask(&b.PlanInUse, c.name)
 }
+
+func (c *deletePlan) object(l *ledger) (any, error) { return there(l.Plans.Get(c.name), "plan") }
 
 func (c *deletePlan) decide(l *ledger) error {
 	a, now, err := l.account(PlatformID)

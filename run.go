@@ -190,10 +190,6 @@ type PutWorkerParams struct {
 	TenantID TenantID
 	WorkerID string
 	Enabled  bool
-
-	// Precondition, if set, sees the worker under the tenant's lock, nil where it is new; false refuses the change with
-	// CodePreconditionFailed.
-	Precondition func(current *Worker) bool
 }
 
 // SetCost sets the run's cost in both of its units; nil is unknown.

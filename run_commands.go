@@ -345,6 +345,22 @@ func (c *onRun) find(l *ledger) (*Account, *Run, time.Time, error) {
 	return a, run, now, l.countersOf(a, run)
 }
 
+func (c *onRun) object(l *ledger) (any, error) {
+	a, run, _, err := c.find(l)
+	if err != nil {
+		return nil, err
+	}
+	return a.shown(run), nil
+}
+
+// shown is the run as reads answer with it, without its payloads.
+func (a *Account) shown(run *Run) *Run {
+	out := *run
+	out.Input, out.Output, out.ReplayToken = nil, nil, nil
+	out.CancelRequested = a.stops(run)
+	return &out
+}
+
 func (e *Engine) onRun(ref RunRef, size int) onRun {
 	return onRun{header: header{tenant: ref.TenantID, by: e.actor, size: rowOverhead + size}, ref: ref}
 }

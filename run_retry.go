@@ -110,6 +110,18 @@ func (c *retryRun) wants(b *Batch) {
 	}
 }
 
+func (c *retryRun) object(l *ledger) (any, error) {
+	a, _, err := l.account(c.tenant)
+	if err != nil {
+		return nil, err
+	}
+	parent := l.Runs.Get(c.parent)
+	if parent == nil {
+		return nil, notFound("run")
+	}
+	return a.shown(parent), nil
+}
+
 func (c *retryRun) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)
 	if err != nil {

@@ -23,10 +23,6 @@ type PutSubjectParams struct {
 	Subject  string       // 1–255 characters
 	Limits   quota.Limits // at least one of runs_per_day, concurrent_runs, tokens_per_month; null is unlimited
 	Reason   string       // at most 500 characters
-
-	// Precondition, if set, sees the subject under its tenant's lock, nil where nothing has limited it yet; false refuses the
-	// change with CodePreconditionFailed.
-	Precondition func(current *SubjectStanding) bool
 }
 
 // ListSubjectsParams pages subjects.
@@ -89,6 +85,17 @@ func (c *onSubject) ref() SubjectRef { return SubjectRef{c.tenant, c.subject} }
 
 func (c *onSubject) wants(b *Batch) { b.Subjects.Want(c.ref()) }
 
+func (c *onSubject) object(l *ledger) (any, error) {
+	a, plan, now, err := l.planned(c.tenant)
+	if err != nil {
+		return nil, err
+	}
+	if was := l.Subjects.Get(c.ref()); was != nil {
+		return was.standing(a, plan, now), nil
+	}
+	return nil, nil
+}
+
 // subjectChange is what the audit shows of a subject.
 type subjectChange struct {
 	Limits quota.Limits `json:"limits"`
@@ -107,9 +114,6 @@ func (c *putSubject) decide(l *ledger) error {
 		return err
 	}
 	was := l.Subjects.Get(c.ref())
-	if !c.p.holds(was, a, plan, now) {
-		return errPrecondition
-	}
 	row := was
 	if row == nil {
 		if row, err = l.newSubject(a, c.subject, now); err != nil {
@@ -132,19 +136,14 @@ func (c *putSubject) decide(l *ledger) error {
 	return nil
 }
 
-// holds reports whether the subject may be changed as it is.
-func (p *PutSubjectParams) holds(was *Subject, a *Account, plan *Plan, now time.Time) bool {
-	switch {
-	case p.Precondition == nil:
-		return true
-	case was == nil:
-		return p.Precondition(nil)
-	default:
-		return p.Precondition(was.standing(a, plan, now))
-	}
-}
-
 type deleteSubject struct{ onSubject }
+
+func (c *deleteSubject) object(l *ledger) (any, error) {
+	if was := l.Subjects.Get(c.ref()); was == nil || len(was.Limits) == 0 {
+		return nil, notFound("subject")
+	}
+	return c.onSubject.object(l)
+}
 
 func (c *deleteSubject) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)

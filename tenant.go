@@ -93,24 +93,18 @@ type TenantEdit struct {
 type UpdateTenantParams struct {
 	TenantID TenantID
 	Change   func(*TenantEdit) error
-
-	// Precondition, if set, sees the tenant under its lock; false refuses the change with CodePreconditionFailed.
-	Precondition func(*Tenant) bool
 }
 
 // TransitionParams moves a tenant through its life: Suspend, Resume, Terminate, Archive.
 type TransitionParams struct {
 	TenantID TenantID
 	Reason   string // shown to operators and kept in the audit; at most 500 characters
-
-	Precondition func(*Tenant) bool // as in UpdateTenantParams
 }
 
 // UpdatePlanParams moves a tenant to another plan.
 type UpdatePlanParams struct {
-	TenantID     TenantID
-	Plan         string
-	Precondition func(*Tenant) bool // as in UpdateTenantParams
+	TenantID TenantID
+	Plan     string
 }
 
 // OverLimit is a quota whose use is above its limit after a change of plan. What is there stays; only new use is denied.

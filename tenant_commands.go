@@ -198,6 +198,15 @@ func (e *Engine) UpdateTenant(ctx context.Context, p UpdateTenantParams) (*Tenan
 	return c.answer, nil
 }
 
+// tenant returns a tenant whose profile was asked for.
+func (l *ledger) tenant(id TenantID) (*Tenant, error) {
+	a, plan, now, err := l.planned(id)
+	if err != nil {
+		return nil, err
+	}
+	return tenantOf(l.Profiles.Get(id), a, plan, now), nil
+}
+
 type updateTenant struct {
 	header
 	p      UpdateTenantParams
@@ -206,6 +215,8 @@ type updateTenant struct {
 
 func (c *updateTenant) wants(b *Batch) { b.Profiles.Want(c.tenant) }
 
+func (c *updateTenant) object(l *ledger) (any, error) { return l.tenant(c.tenant) }
+
 func (c *updateTenant) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
@@ -213,9 +224,6 @@ func (c *updateTenant) decide(l *ledger) error {
 	}
 	p := l.Profiles.Get(c.tenant)
 	before := tenantOf(p, a, plan, now)
-	if c.p.Precondition != nil && !c.p.Precondition(before) {
-		return errPrecondition
-	}
 	edit := TenantEdit{
 		Name: p.Name, ExternalID: p.ExternalID, BillingEmail: p.BillingEmail, Timezone: a.Timezone,
 		BillingAnchorDay: a.AnchorDay, LimitOverrides: before.LimitOverrides.Clone(), Metadata: maps.Clone(before.Metadata),
@@ -288,8 +296,6 @@ func (l *ledger) moveExternal(tenant TenantID, old, next NullString) {
 	}
 }
 
-var errPrecondition = &Error{Code: CodePreconditionFailed, Message: "the resource has changed since it was read"}
-
 // difference returns the fields of two values of one struct type that differ, by their JSON names, UpdatedAt excepted.
 func difference(before, after any) (was, is map[string]any) {
 	was, is = map[string]any{}, map[string]any{}
@@ -333,6 +339,8 @@ func (c *updatePlan) wants(b *Batch) {
 	b.Plans.Want(c.p.Plan)
 }
 
+func (c *updatePlan) object(l *ledger) (any, error) { return l.tenant(c.tenant) }
+
 func (c *updatePlan) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)
 	if err != nil {
@@ -343,9 +351,6 @@ func (c *updatePlan) decide(l *ledger) error {
 		return err
 	}
 	p := l.Profiles.Get(c.tenant)
-	if c.p.Precondition != nil && !c.p.Precondition(tenantOf(p, a, present, now)) {
-		return errPrecondition
-	}
 	if a.Plan == c.p.Plan {
 		over, err := l.overLimits(a, present, now)
 		c.answer = UpdatePlanResult{tenantOf(p, a, present, now), over}
@@ -404,7 +409,7 @@ func (e *Engine) transition(ctx context.Context, p TransitionParams, to TenantSt
 		return nil, err
 	}
 	c := &transition{
-		header: header{tenant: p.TenantID, by: e.actor, size: 2048}, reason: p.Reason, to: to, action: action, precondition: p.Precondition,
+		header: header{tenant: p.TenantID, by: e.actor, size: 2048}, reason: p.Reason, to: to, action: action,
 	}
 	if err := e.do(ctx, c); err != nil {
 		return nil, err
@@ -416,19 +421,17 @@ type transition struct {
 	header
 	reason, action string
 	to             TenantStatus
-	precondition   func(*Tenant) bool
 	answer         *Tenant
 }
 
 func (c *transition) wants(b *Batch) { b.Profiles.Want(c.tenant) }
 
+func (c *transition) object(l *ledger) (any, error) { return l.tenant(c.tenant) }
+
 func (c *transition) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
 		return err
-	}
-	if c.precondition != nil && !c.precondition(tenantOf(l.Profiles.Get(c.tenant), a, plan, now)) {
-		return errPrecondition
 	}
 	if !a.Status.canBecome(c.to) {
 		return errorf(CodeInvalidTransition, "a tenant that is %s can't become %s", a.Status, c.to)

@@ -33,6 +33,13 @@ type putWorker struct {
 
 func (c *putWorker) wants(b *Batch) { b.Workers.Want(WorkerRef{c.tenant, c.p.WorkerID}) }
 
+func (c *putWorker) object(l *ledger) (any, error) {
+	if w := l.Workers.Get(WorkerRef{c.tenant, c.p.WorkerID}); w != nil {
+		return w, nil
+	}
+	return nil, nil
+}
+
 func (c *putWorker) decide(l *ledger) error {
 	a, plan, now, err := l.planned(c.tenant)
 	if err != nil {
@@ -40,9 +47,6 @@ func (c *putWorker) decide(l *ledger) error {
 	}
 	ref := WorkerRef{c.tenant, c.p.WorkerID}
 	w := l.Workers.Get(ref)
-	if c.p.Precondition != nil && !c.p.Precondition(w) {
-		return errPrecondition
-	}
 	enabled := w != nil && w.Enabled
 	if w != nil && enabled == c.p.Enabled {
 		c.answer = w
@@ -93,6 +97,13 @@ type deleteWorker struct {
 }
 
 func (c *deleteWorker) wants(b *Batch) { b.Workers.Want(WorkerRef{c.tenant, c.worker}) }
+
+func (c *deleteWorker) object(l *ledger) (any, error) {
+	if _, _, err := l.account(c.tenant); err != nil {
+		return nil, err
+	}
+	return there(l.Workers.Get(WorkerRef{c.tenant, c.worker}), "worker")
+}
 
 func (c *deleteWorker) decide(l *ledger) error {
 	a, now, err := l.account(c.tenant)

@@ -369,9 +369,11 @@ func (v *visit) putPlan(name, was string, change func(*rentroll.Plan) rentroll.P
 	if err != nil {
 		return false, err
 	}
-	params := change(now)
-	params.Precondition = func(current *rentroll.Plan) bool { return sumOf(current) == was }
-	_, created, err = v.engine.PutPlan(v, params)
+	unchanged := v.engine.If(func(object any) bool {
+		current, _ := object.(*rentroll.Plan) // nil for none
+		return sumOf(current) == was
+	})
+	_, created, err = unchanged.PutPlan(v, change(now))
 	return created, err
 }
 

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -123,13 +125,60 @@ func TestIfMatch(t *testing.T) {
 		with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
 		with("POST", "/v1/tenants/acme/resume", ``, "If-Match", `"x"`).refused(rentroll.CodePreconditionFailed)
 		with("POST", "/v1/tenants/acme/resume", ``, "If-Match", "*").refused(rentroll.CodeInvalidTransition)
-		with("DELETE", "/v1/plans/custom", ``, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
+		with("POST", "/v1/tenants/acme/usage", `{"meter":"pages","amount":1}`, "If-Match", "*").refused(rentroll.CodeMalformedRequest)
 	})
 	tag := w.operator("GET", "/v1/tenants/acme", nil).expect(200).header.Get("ETag")
 	tag = with("POST", "/v1/tenants/acme/suspend", ``, "If-Match", tag).expect(200).header.Get("ETag")
 	with("POST", "/v1/tenants/acme/resume", ``, "If-Match", tag).expect(200)
 	with("PUT", "/v1/plans/new", `{"limits":{}}`, "If-None-Match", "*").expect(201)
 	with("PUT", "/v1/tenants/acme/subjects/bob", `{"limits":{"runs_per_day":1}}`, "If-None-Match", "*").expect(200)
+}
+
+// TestConditions asks for every change of one object with the ETag of another one, and with what reading the object gave.
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	conditional, readable := map[string]route{}, map[string]bool{}
+	for _, r := range routesOf(t) {
+		if r.conditional {
+			conditional[r.id] = r
+		}
+		readable[r.path()] = readable[r.path()] || r.tagged && r.method() == http.MethodGet
+	}
+	tried := 0
+	for _, s := range samples {
+		r, ok := conditional[s.id]
+		if !ok {
+			continue
+		}
+		_, at, _ := strings.Cut(s.at, " ")
+		template := r.path()
+		if !readable[template] { // a step of the object, or a part of it
+			template, at = path.Dir(template), path.Dir(at)
+		}
+		if readable[template] {
+			tried++
+		}
+		t.Run(s.id, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			f := w.furnish()
+			a := f.ask(s, operatorSecret)
+			a.header = s.header("If-Match", `"another"`)
+			w.unchanged(func() { w.send(a).refused(rentroll.CodePreconditionFailed) })
+			if !readable[template] {
+				return
+			}
+			read := w.operator("GET", f.words.Replace(at), nil)
+			a.header = s.header("If-Match", read.header.Get("ETag"))
+			if read.status == http.StatusNotFound {
+				a.header = s.header("If-None-Match", "*")
+			}
+			w.send(a).expect(s.status)
+		})
+	}
+	if tried < 18 {
+		t.Errorf("of %d operations that take conditions only %d were tried with the right one", len(conditional), tried)
+	}
 }
 
 // TestTagOfSubject: the ETag of a subject stands for what an operator has set. What its runs use changes all the time, and must

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/rentroll/rentroll"
 )
 
 // tagList is the value of If-Match or If-None-Match (RFC 9110, section 13.1); nil where the header is not there.
@@ -89,16 +91,51 @@ func (c conditions) given() bool { return c.match != nil || c.noneMatch != nil }
 
 // holds reports whether an object may be changed as it is; nil is one that does not exist.
 func (c conditions) holds(object any) bool {
-	tag, exists := "", object != nil
-	if exists {
-		body, err := encode(object)
-		if err != nil {
-			return false
-		}
-		tag = tagOf(body)
-	}
-	if !exists {
+	if object == nil {
 		return c.match == nil
 	}
+	if version := versionOf(object); version != nil {
+		object = version
+	}
+	body, err := encode(object)
+	if err != nil {
+		return false
+	}
+	tag := tagOf(body)
 	return (c.match == nil || c.match.matches(tag)) && !c.noneMatch.matchesWeakly(tag)
+}
+
+// versionOf is what the ETag of an object stands for, where that is not all of an answer with it; nil where it is.
+func versionOf(object any) any {
+	switch o := object.(type) {
+	case *rentroll.Run: // its payloads, which its changes have not at hand, change only with other fields
+		return listedRun{Run: o}
+	case *admission:
+		if o.run != nil {
+			return versionOf(o.run)
+		}
+	case *rentroll.APIKey: // without its statistics, which change with each use, and would leave no condition to hold
+		set := *o
+		set.LastUsedAt, set.TotalRequests = nil, 0
+		return &set
+	case *rentroll.SubjectStanding: // likewise
+		return subjectSettings{o.Subject, o.Limits, o.Reason, o.CreatedAt}
+	}
+	return nil
+}
+
+// tagOfAnswer returns the ETag of the object that an answer is about.
+func tagOfAnswer(c *call, answer any, body []byte) (tag string, err error) {
+	object := answer
+	if c.object != nil {
+		object = c.object
+	}
+	version := versionOf(object)
+	if version == nil {
+		version = c.object
+	}
+	if version != nil {
+		body, err = encode(version)
+	}
+	return tagOf(body), err
 }

@@ -47,9 +47,7 @@ func updateMember(c *call, p *ofMember, b *updateMemberBody) (*rentroll.Member, 
 	if err != nil {
 		return nil, notFound("member")
 	}
-	return c.engine.UpdateMembership(c, rentroll.UpdateMembershipParams{
-		TenantID: c.tenant, UserID: user, Role: b.Role, Precondition: func(m *rentroll.Member) bool { return c.conditions.holds(m) },
-	})
+	return c.engine.UpdateMembership(c, rentroll.UpdateMembershipParams{TenantID: c.tenant, UserID: user, Role: b.Role})
 }
 
 func deleteMember(c *call, p *ofMember, _ *none) (nothing, error) {

@@ -54,17 +54,7 @@ func putMeter(c *call, p *ofMeter, b *putMeterBody) (*rentroll.MeterDefinition, 
 	if err != nil {
 		return nil, err
 	}
-	return c.putMeter(params)
-}
-
-func (c *call) putMeter(p rentroll.PutMeterParams) (*rentroll.MeterDefinition, error) {
-	p.Precondition = func(current *rentroll.MeterDefinition) bool {
-		if current == nil {
-			return c.conditions.holds(nil)
-		}
-		return c.conditions.holds(current)
-	}
-	return c.engine.PutMeter(c, p)
+	return c.engine.PutMeter(c, params)
 }
 
 func listPlatformMeters(c *call, _, _ *none) (*rentroll.List[*rentroll.MeterDefinition], error) {
@@ -84,7 +74,7 @@ func putPlatformMeter(c *call, p *ofPlatformMeter, b *putMeterBody) (*rentroll.M
 	if err != nil {
 		return nil, err
 	}
-	return c.putMeter(params)
+	return c.engine.PutMeter(c, params)
 }
 
 type usageSeriesParams struct {

@@ -40,12 +40,6 @@ func putPlan(c *call, p *ofPlan, b *putPlanBody) (*rentroll.Plan, error) {
 	}
 	plan, created, err := c.engine.PutPlan(c, rentroll.PutPlanParams{
 		Name: p.Name, Limits: quota.Limits(*b.Limits), Retired: b.Retired, Thresholds: b.Thresholds,
-		Precondition: func(current *rentroll.Plan) bool {
-			if current == nil {
-				return c.conditions.holds(nil)
-			}
-			return c.conditions.holds(current)
-		},
 	})
 	if err != nil {
 		return nil, err

@@ -48,24 +48,28 @@ func (s *server) tenantRoutes() {
 	}, putTenantPlan)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/suspend", id: "suspendTenant", does: "Suspend a tenant", more: aboutSuspend,
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Suspend))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/resume", id: "resumeTenant", does: "Make a suspended tenant active again",
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Resume))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/terminate", id: "terminateTenant", does: "End a tenant for good", more: aboutTerminate,
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Terminate))
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/archive", id: "archiveTenant", does: "Put a terminated tenant away",
-		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantManage, body: mayHaveBody, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeInvalidTransition},
 	}, transition((*rentroll.Engine).Archive))
 
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}", id: "purgeTenant", does: "Remove an archived tenant with all its rows", more: aboutPurge,
-		needs: rentroll.PermTenantPurge, status: http.StatusAccepted, codes: codes{rentroll.CodeInvalidTransition},
+		needs: rentroll.PermTenantPurge, conditional: true, status: http.StatusAccepted, codes: codes{rentroll.CodeInvalidTransition},
 	}, purgeTenant)
 
 	s.tenantExportRoute()
@@ -81,7 +85,8 @@ func (s *server) tenantRoutes() {
 	}, simulatePlan)
 	add(s, route{
 		at: "DELETE /v1/plans/{name}", id: "deletePlan", does: "Delete a plan that no tenant uses", needs: rentroll.PermPlanManage,
-		codes: codes{rentroll.CodeInvalidTransition},
+		conditional: true,
+		codes:       codes{rentroll.CodeInvalidTransition},
 	}, deletePlan)
 }
 
@@ -95,7 +100,8 @@ func (s *server) peopleRoutes() {
 	add(s, route{at: "GET /v1/users/{user}", id: "getUser", does: "Read a user", needs: rentroll.PermUserRead, tagged: true}, getUser)
 	add(s, route{
 		at: "DELETE /v1/users/{user}", id: "deleteUser", does: "Delete a user with all memberships", needs: rentroll.PermUserManage,
-		codes: codes{rentroll.CodeLastOwner},
+		conditional: true,
+		codes:       codes{rentroll.CodeLastOwner},
 	}, deleteUser)
 
 	s.operatorKeyRoutes()
@@ -110,11 +116,12 @@ func (s *server) peopleRoutes() {
 	}, listMembers)
 	add(s, route{
 		at: "PATCH /v1/tenants/{tenant}/members/{user}", id: "updateMember", does: "Change a member's role",
-		needs: rentroll.PermMemberManage, body: needsBody, patch: true, tagged: true, conditional: true, codes: codes{rentroll.CodeLastOwner},
+		needs: rentroll.PermMemberManage, body: needsBody, patch: true, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeLastOwner},
 	}, updateMember)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/members/{user}", id: "deleteMember", does: "Take a user out of a tenant",
-		needs: rentroll.PermMemberManage, codes: codes{rentroll.CodeLastOwner},
+		needs: rentroll.PermMemberManage, conditional: true, codes: codes{rentroll.CodeLastOwner},
 	}, deleteMember)
 
 	add(s, route{
@@ -137,15 +144,15 @@ func (s *server) peopleRoutes() {
 	}, findAPIKeys)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/api-keys/{key}", id: "getAPIKey", does: "Read an API key, never its secret",
-		needs: rentroll.PermKeyRead, tagged: true,
+		needs: rentroll.PermKeyRead, tagged: true, moving: true,
 	}, getAPIKey)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/api-keys/{key}/revoke", id: "revokeAPIKey", does: "End an API key at once", more: aboutRevoke,
-		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
+		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true, conditional: true,
 	}, revokeAPIKey)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/api-keys/{key}/rotate", id: "rotateAPIKey", does: "Replace an API key", more: aboutRotate,
-		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true,
+		needs: rentroll.PermKeyManage, body: mayHaveBody, tagged: true, conditional: true,
 		codes: codes{rentroll.CodeInvalidTransition, rentroll.CodeQuotaExceeded},
 	}, rotateAPIKey)
 	add(s, route{
@@ -171,7 +178,7 @@ func (s *server) operatorKeyRoutes() {
 	}, getOperatorKey)
 	add(s, route{
 		at: "POST /v1/operator-keys/{key}/revoke", id: "revokeOperatorKey", does: "End an operator key at once",
-		more: aboutRevokeOperator, needs: rentroll.PermOperatorManage, body: mayHaveBody, tagged: true,
+		more: aboutRevokeOperator, needs: rentroll.PermOperatorManage, body: mayHaveBody, tagged: true, conditional: true,
 		codes: codes{rentroll.CodeInvalidTransition},
 	}, revokeOperatorKey)
 }
@@ -192,28 +199,30 @@ func (s *server) runRoutes() {
 	}, getRun)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/start", id: "startRun", does: "Mark a run as running, and renew its lease",
-		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, startRun)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/heartbeat", id: "heartbeat", does: "Renew a run's lease", more: aboutHeartbeat,
-		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, tagged: true, conditional: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, heartbeat)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/complete", id: "completeRun", does: "End a run with its result", more: aboutComplete,
-		needs: rentroll.PermRunUpdate, body: needsBody, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+		needs: rentroll.PermRunUpdate, body: needsBody, tagged: true, conditional: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, completeRun)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/cancel", id: "cancelRun", does: "End an open run without a result",
-		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true, codes: codes{rentroll.CodeRunAlreadyEnded},
+		needs: rentroll.PermRunUpdate, body: mayHaveBody, replays: true, tagged: true,
+		conditional: true, codes: codes{rentroll.CodeRunAlreadyEnded},
 	}, cancelRun)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/reserve", id: "reserveTokens", does: "Hold more tokens for an open run",
-		more: aboutReserve, needs: rentroll.PermRunUpdate, body: needsBody, tagged: true,
+		more: aboutReserve, needs: rentroll.PermRunUpdate, body: needsBody, tagged: true, conditional: true,
 		codes: codes{rentroll.CodeQuotaExceeded, rentroll.CodeRunAlreadyEnded},
 	}, reserveTokens)
 	add(s, route{
 		at: "POST /v1/tenants/{tenant}/runs/{run}/retry", id: "retryRun", does: "Admit a new run in the place of one that did not succeed",
 		more: aboutRetry, needs: rentroll.PermRunUpdate, status: http.StatusCreated, body: mayHaveBody, located: true, tagged: true,
+		conditional: true,
 		codes: codes{
 			rentroll.CodeQuotaExceeded, rentroll.CodeWorkerNotAllowed, rentroll.CodeWorkerDisabled, rentroll.CodeInvalidTransition,
 			rentroll.CodeAlreadyExists,
@@ -247,7 +256,7 @@ func (s *server) runRoutes() {
 	}, putWorker)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/workers/{worker}", id: "deleteWorker", does: "Forget a worker",
-		more: "Its next run enables it again, if there is room.", needs: rentroll.PermWorkerManage,
+		more: "Its next run enables it again, if there is room.", needs: rentroll.PermWorkerManage, conditional: true,
 	}, deleteWorker)
 }
 
@@ -307,7 +316,7 @@ func (s *server) insightRoutes() {
 	}, putSubject)
 	add(s, route{
 		at: "DELETE /v1/tenants/{tenant}/subjects/{subject}", id: "deleteSubject", does: "Take a subject's own limits away",
-		more: aboutSubjects, needs: rentroll.PermTenantManage,
+		more: aboutSubjects, needs: rentroll.PermTenantManage, conditional: true,
 	}, deleteSubject)
 	add(s, route{
 		at: "GET /v1/tenants/{tenant}/quotas/runs", id: "checkRuns", does: "Whether a run would be admitted now",

@@ -113,6 +113,9 @@ func perform[P, B, T any](ctx context.Context, s *server, r route, p *P, do hand
 		}
 		x.engine = c.engine
 	}
+	if r.conditional && c.conditions.given() {
+		c.engine = c.engine.If(c.conditions.holds)
+	}
 	body := new(B)
 	if err := s.readInto(&x.writer, req, r, body); err != nil {
 		return c, none, err
@@ -186,12 +189,9 @@ func answerWith[T any](c *call, r route, out T) (*answer[T], error) {
 	if !r.tagged {
 		return a, nil
 	}
-	if c.object != nil {
-		if body, err = encode(c.object); err != nil {
-			return nil, err
-		}
+	if a.ETag, err = tagOfAnswer(c, out, body); err != nil {
+		return nil, err
 	}
-	a.ETag = tagOf(body)
 	if r.method() == http.MethodGet && !r.moving && c.conditions.noneMatch.matchesWeakly(a.ETag) {
 		a.Status = http.StatusNotModified
 	}

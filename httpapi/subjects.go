@@ -28,32 +28,14 @@ type subjectSettings struct {
 	CreatedAt time.Time           `json:"created_at"`
 }
 
-func settingsOf(s *rentroll.SubjectStanding) subjectSettings {
-	return subjectSettings{s.Subject, s.Limits, s.Reason, s.CreatedAt}
-}
-
 func putSubject(c *call, p *ofSubject, b *putSubjectBody) (*rentroll.SubjectStanding, error) {
-	return c.tagged(c.engine.PutSubject(c, rentroll.PutSubjectParams{
+	return c.engine.PutSubject(c, rentroll.PutSubjectParams{
 		TenantID: c.tenant, Subject: p.Subject, Limits: quota.Limits(b.Limits), Reason: b.Reason,
-		Precondition: func(current *rentroll.SubjectStanding) bool {
-			if current == nil {
-				return c.conditions.holds(nil)
-			}
-			return c.conditions.holds(settingsOf(current))
-		},
-	}))
+	})
 }
 
 func getSubject(c *call, p *ofSubject, _ *none) (*rentroll.SubjectStanding, error) {
-	return c.tagged(c.engine.GetSubject(c, c.tenant, p.Subject))
-}
-
-// tagged has the answer carry the ETag of a subject's settings.
-func (c *call) tagged(s *rentroll.SubjectStanding, err error) (*rentroll.SubjectStanding, error) {
-	if err == nil {
-		c.object = settingsOf(s)
-	}
-	return s, err
+	return c.engine.GetSubject(c, c.tenant, p.Subject)
 }
 
 func deleteSubject(c *call, p *ofSubject, _ *none) (nothing, error) {

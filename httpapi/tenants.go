@@ -66,22 +66,15 @@ func getTenant(c *call, _ *ofTenant, _ *none) (*rentroll.Tenant, error) {
 }
 
 func updateTenant(c *call, _ *ofTenant, patch *tenantPatch) (*rentroll.Tenant, error) {
-	return c.engine.UpdateTenant(c, rentroll.UpdateTenantParams{
-		TenantID: c.tenant, Change: patch.apply, Precondition: c.unchangedTenant,
-	})
+	return c.engine.UpdateTenant(c, rentroll.UpdateTenantParams{TenantID: c.tenant, Change: patch.apply})
 }
-
-// unchangedTenant reports, under the tenant's lock, whether it is as the caller has read it.
-func (c *call) unchangedTenant(t *rentroll.Tenant) bool { return c.conditions.holds(t) }
 
 type putTenantPlanBody struct {
 	Plan string `json:"plan" example:"pro" doc:"The name of a plan that is not retired"`
 }
 
 func putTenantPlan(c *call, _ *ofTenant, b *putTenantPlanBody) (*rentroll.UpdatePlanResult, error) {
-	result, err := c.engine.UpdatePlan(c, rentroll.UpdatePlanParams{
-		TenantID: c.tenant, Plan: b.Plan, Precondition: c.unchangedTenant,
-	})
+	result, err := c.engine.UpdatePlan(c, rentroll.UpdatePlanParams{TenantID: c.tenant, Plan: b.Plan})
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +95,6 @@ func transition(
 	step func(*rentroll.Engine, context.Context, rentroll.TransitionParams) (*rentroll.Tenant, error),
 ) handler[ofTenant, reasonBody, *rentroll.Tenant] {
 	return func(c *call, _ *ofTenant, b *reasonBody) (*rentroll.Tenant, error) {
-		return step(c.engine, c, rentroll.TransitionParams{TenantID: c.tenant, Reason: b.Reason, Precondition: c.unchangedTenant})
+		return step(c.engine, c, rentroll.TransitionParams{TenantID: c.tenant, Reason: b.Reason})
 	}
 }

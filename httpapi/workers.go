@@ -25,14 +25,7 @@ func putWorker(c *call, p *ofWorker, b *putWorkerBody) (*rentroll.Worker, error)
 	if b.Enabled == nil {
 		return nil, invalid(rentroll.FieldError{Field: "enabled", Message: "is required: true or false"})
 	}
-	return c.engine.PutWorker(c, rentroll.PutWorkerParams{
-		TenantID: c.tenant, WorkerID: p.Worker, Enabled: *b.Enabled, Precondition: func(current *rentroll.Worker) bool {
-			if current == nil {
-				return c.conditions.holds(nil)
-			}
-			return c.conditions.holds(current)
-		},
-	})
+	return c.engine.PutWorker(c, rentroll.PutWorkerParams{TenantID: c.tenant, WorkerID: p.Worker, Enabled: *b.Enabled})
 }
 
 func deleteWorker(c *call, p *ofWorker, _ *none) (nothing, error) {
