@@ -242,11 +242,7 @@ func (e *Engine) do(ctx context.Context, cmd command) error {
 		return err
 	}
 	h := cmd.head()
-	if h.holds = e.holds; h.holds != nil {
-		if _, ok := cmd.(conditional); !ok {
-			return &Error{Code: CodeMalformedRequest, Message: "the operation changes no object of which anything could hold"}
-		}
-	}
+	h.holds = e.holds
 	h.rows = max(h.rows, 1)
 	c := &call{ctx: ctx, cmd: cmd, done: make(chan error, 1)}
 	if err := e.core.laneOf(h).queue.put(c); err != nil {

@@ -41,7 +41,10 @@ type conditional interface {
 	object(l *ledger) (any, error)
 }
 
-var errPrecondition = &Error{Code: CodePreconditionFailed, Message: "the resource has changed since it was read"}
+var (
+	errPrecondition  = &Error{Code: CodePreconditionFailed, Message: "the resource has changed since it was read"}
+	errUnconditional = &Error{Code: CodeMalformedRequest, Message: "the operation is no change of one object, of which anything could hold"}
+)
 
 // there returns an object that has to exist for its command.
 func there[T any](object *T, name string) (any, error) {
@@ -49,19 +52,6 @@ func there[T any](object *T, name string) (any, error) {
 		return nil, notFound(name)
 	}
 	return object, nil
-}
-
-// met refuses a conditional command whose object is not as its caller says.
-func (l *ledger) met(c command) error {
-	h := c.head()
-	if h.holds == nil {
-		return nil
-	}
-	object, err := c.(conditional).object(l)
-	if err == nil && !h.holds(object) {
-		err = errPrecondition
-	}
-	return err
 }
 
 // once makes a command idempotent: its key and parameters, and what came of it.
@@ -129,6 +119,23 @@ func (l *ledger) run(c command) error {
 		OnceRef: h.once.ref, Fingerprint: h.once.fingerprint, Result: h.once.result, CreatedAt: l.now,
 	})
 	return nil
+}
+
+// met refuses a conditional command whose object is not as its caller says.
+func (l *ledger) met(cmd command) error {
+	holds := cmd.head().holds
+	if holds == nil {
+		return nil
+	}
+	c, ok := cmd.(conditional)
+	if !ok {
+		return errUnconditional
+	}
+	object, err := c.object(l)
+	if err == nil && !holds(object) {
+		err = errPrecondition
+	}
+	return err
 }
 
 // decide decides one command, and tells of what it has passed.

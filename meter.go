@@ -334,6 +334,9 @@ func (c *putMeter) next(was *Meter) (*Meter, error) {
 
 // object is what reads show of the meter before the change; nil where they find none.
 func (c *putMeter) object(l *ledger) (any, error) {
+	if _, _, err := l.account(c.tenant); err != nil {
+		return nil, err
+	}
 	own, platform := l.Meters.Get(MeterRef{c.tenant, c.p.Meter}), l.Meters.Get(MeterRef{PlatformID, c.p.Meter})
 	if c.tenant == PlatformID {
 		if platform == nil {

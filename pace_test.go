@@ -46,5 +46,26 @@ func TestPace(t *testing.T) {
 	beside.others(at(time.Hour), at(time.Hour+310*ms))
 	is(beside, time.Hour+310*ms, fewBulkRows, mostRest)
 	beside.wrote(0, at(310*ms), at(311*ms)) // all were denied: it has written no row, and taken its time
-	is(beside, 312*ms, fewBulkRows, 0)
+	is(beside, 313*ms, fewBulkRows, 0)
+}
+
+// TestPaceLeavesTheBusyMore: the more of the time others write, the longer bulk rests.
+func TestPaceLeavesTheBusyMore(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for _, c := range []struct{ busy, rest time.Duration }{
+		{0, 10 * ms}, {5 * ms, 17500 * time.Microsecond}, {10 * ms, 25 * ms}, {20 * ms, 40 * ms}, {90 * ms, 40 * ms},
+	} {
+		p := &pace{}
+		now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		for range 3 {
+			p.others(now, now.Add(c.busy))
+			p.others(now.Add(100*ms), now.Add(100*ms))
+			now = now.Add(100 * ms)
+		}
+		p.wrote(100, now, now.Add(10*ms))
+		if got := p.rest(now.Add(10 * ms)); got != c.rest {
+			t.Errorf("where others write %v of 100 ms, bulk rests %v after 10 ms, want %v", c.busy, got, c.rest)
+		}
+	}
 }

@@ -135,10 +135,11 @@ type putPlan struct {
 func (c *putPlan) wants(b *Batch) { b.Plans.Want(c.p.Name) }
 
 func (c *putPlan) object(l *ledger) (any, error) {
+	_, _, err := l.account(PlatformID)
 	if was := l.Plans.Get(c.p.Name); was != nil {
-		return was.clone(), nil
+		return was.clone(), err
 	}
-	return nil, nil
+	return nil, err
 }
 
 func (c *putPlan) decide(l *ledger) error {

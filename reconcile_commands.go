@@ -467,17 +467,7 @@ func (l *ledger) mend(a *Account, d *Difference) bool {
 		next.Known += d.mend.by.Total
 		l.Values.Put(d.mend.value, &next)
 	case tableMarks:
-		if d.Field == fieldUsageID {
-			return l.remember(d.mend.event)
-		}
-		ref := MarkRef{a.TenantID, d.mend.event.EventID}
-		m := l.Marks.Get(ref)
-		if m == nil || m.UsageID != d.mend.event.UsageID {
-			return false // the id was forgotten since, and may be another event's
-		}
-		next := *m
-		next.Corrected += d.mend.by.Total
-		l.Marks.Put(ref, &next)
+		return l.mendMark(d)
 	case tablePeriods:
 		l.Periods = append(l.Periods, d.mend.period)
 	case tableRollups:

@@ -51,6 +51,22 @@ func (c *recount) unmarked(e Unmarked) {
 	c.found[len(c.found)-1].Note = twiceCounted
 }
 
+// mendMark puts what is remembered of an event id right. It reports whether it could.
+func (l *ledger) mendMark(d *Difference) bool {
+	if d.Field == fieldUsageID {
+		return l.remember(d.mend.event)
+	}
+	ref := MarkRef{d.mend.event.TenantID, d.mend.event.EventID}
+	m := l.Marks.Get(ref)
+	if m == nil || m.UsageID != d.mend.event.UsageID {
+		return false // the id was forgotten since, and may be another event's
+	}
+	next := *m
+	next.Corrected += d.mend.by.Total
+	l.Marks.Put(ref, &next)
+	return true
+}
+
 // remember makes a lost mark anew, if the id was not used again since. What its sender said of the event is not known any more:
 // whatever comes with the id is taken for the same.
 func (l *ledger) remember(mark UsageMark) bool {

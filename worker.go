@@ -34,10 +34,11 @@ type putWorker struct {
 func (c *putWorker) wants(b *Batch) { b.Workers.Want(WorkerRef{c.tenant, c.p.WorkerID}) }
 
 func (c *putWorker) object(l *ledger) (any, error) {
+	_, _, err := l.account(c.tenant)
 	if w := l.Workers.Get(WorkerRef{c.tenant, c.p.WorkerID}); w != nil {
-		return w, nil
+		return w, err
 	}
-	return nil, nil
+	return nil, err
 }
 
 func (c *putWorker) decide(l *ledger) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -163,25 +164,20 @@ func (s *pgStage) ingest(ctx context.Context, set settings, ids bool, emit func(
 
 // pgSingle compares calls of one event with admissions.
 func pgSingle(ctx context.Context, s settings, emit func(line)) error {
-	for _, tenants := range tenantCounts {
-		err := onPGStage(tenants, func(st *pgStage) error {
-			const callers = 256
-			events, err := st.grouped(ctx, callers, recordIdentified)
+	return singles(func(tenants int, of recordOne) error {
+		return onPGStage(tenants, func(st *pgStage) error {
+			events, err := st.grouped(ctx, singleCallers, of.record)
 			if err != nil {
 				return err
 			}
-			runs, err := st.grouped(ctx, callers, createRun)
+			runs, err := st.grouped(ctx, singleCallers, createRun)
 			if err != nil {
 				return err
 			}
 			runs.name = "CreateRun"
-			return single(ctx, s, events, runs, callers, tenants, emit)
+			return of.single(ctx, s, events, runs, tenants, emit)
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // usageSingle is pgSingle on SQLite.
@@ -190,10 +186,9 @@ func usageSingle(ctx context.Context, s settings, emit func(line)) error {
 	if err != nil {
 		return err
 	}
-	for _, tenants := range tenantCounts {
-		err := onStage(f, tenants, func(st *stage) error {
-			const callers = 256
-			events, err := st.grouped(ctx, callers, recordIdentified)
+	return singles(func(tenants int, of recordOne) error {
+		return onStage(f, tenants, func(st *stage) error {
+			events, err := st.grouped(ctx, singleCallers, of.record)
 			if err != nil {
 				return err
 			}
@@ -201,37 +196,54 @@ func usageSingle(ctx context.Context, s settings, emit func(line)) error {
 			if err != nil {
 				return err
 			}
-			runs := st.on("CreateRun", callers, func(ctx context.Context, tenant rentroll.TenantID) error { return createRun(ctx, engine, tenant) })
-			return single(ctx, s, events, runs, callers, tenants, emit)
+			runs := st.on("CreateRun", singleCallers, func(ctx context.Context, tenant rentroll.TenantID) error { return createRun(ctx, engine, tenant) })
+			return of.single(ctx, s, events, runs, tenants, emit)
 		})
-		if err != nil {
-			return err
+	})
+}
+
+const singleCallers = 256
+
+// recordOne records single events with one kind of ids.
+type recordOne struct {
+	ids  string
+	next func(n int) string
+	made *atomic.Int64
+}
+
+// singles measures each kind of ids, over many tenants and of one.
+func singles(on func(tenants int, of recordOne) error) error {
+	for _, ids := range idKinds {
+		for _, tenants := range tenantCounts {
+			if err := on(tenants, recordOne{ids.name, ids.of, new(atomic.Int64)}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func single(ctx context.Context, s settings, events, runs arm, callers, tenants int, emit func(line)) error {
+func (o recordOne) single(ctx context.Context, s settings, events, runs arm, tenants int, emit func(line)) error {
 	c, err := compare(ctx, s, events, runs)
 	if err != nil {
 		return err
 	}
-	l := c.against("RecordUsage, one event with an id", load(callers, tenants), 1, targetSingle)
+	l := c.against("RecordUsage, one event, "+o.ids, load(singleCallers, tenants), 1, targetSingle)
 	l.figure = c.figures()
 	emit(l)
-	return s.profile(fmt.Sprintf("single-usage-%d-tenants", tenants), func() error {
+	return s.profile(fmt.Sprintf("single-usage-%d-tenants-%s", tenants, strings.ReplaceAll(o.ids, " ", "-")), func() error {
 		if s.profiles == "" {
 			return nil
 		}
-		_, err := measure(ctx, callers, 3*time.Second, events.op)
+		_, err := measure(ctx, singleCallers, 3*time.Second, events.op)
 		return err
 	})
 }
 
-// recordIdentified records one event that has an id.
-func recordIdentified(ctx context.Context, e *rentroll.Engine, tenant rentroll.TenantID) error {
+// record records one event.
+func (o recordOne) record(ctx context.Context, e *rentroll.Engine, tenant rentroll.TenantID) error {
 	_, err := e.RecordUsage(ctx, rentroll.RecordUsageParams{
-		TenantID: tenant, UsageParams: rentroll.UsageParams{Meter: usageMeters[0], Amount: 3, WorkerID: worker, EventID: eventID()},
+		TenantID: tenant, UsageParams: rentroll.UsageParams{Meter: usageMeters[0], Amount: 3, WorkerID: worker, EventID: o.next(int(o.made.Add(1)))},
 	})
 	return err
 }
