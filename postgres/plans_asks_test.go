@@ -111,6 +111,7 @@ var parameters = map[string]struct {
 	"sumRecorded":       {900, []any{whose{}, 8000, 9000, 0, 1 << 40}},
 	"sumCosts":          {900, []any{whose{}, 8000, 9000}},
 	"listMarks":         {1000, []any{whose{}, "event-5", 1000}},
+	"unmarked":          {1000, []any{whose{}, 8000, uid(7), 9000, 0, 1000}},
 	"sumTaken":          {1, []any{whose{}, 8000, "event-5", "event-6"}},
 	"sumCorrections":    {900, []any{whose{}, 8000, 9000, "event-5", 1000}},
 	"sumHeavy":          {900, []any{whose{}, 8000, 9000, 0, 1}},
