@@ -3,8 +3,10 @@ package rentroll_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/rentroll/rentroll"
+	"github.com/rentroll/rentroll/quota"
 )
 
 // An operator's key with permissions does what they allow, in every tenant, and hands on no more.
@@ -43,4 +45,23 @@ func ExampleEngine_ForUser() {
 	fmt.Println(len(runs.Items), err)
 	// Output:
 	// 0 forbidden: the user lacks the permission run:create
+}
+
+// Two people edit the same plan; who comes second is told, and overwrites nothing.
+func ExampleEngine_If() {
+	ctx, engine, closeEngine := open()
+	defer closeEngine()
+	read, _, err := engine.PutPlan(ctx, rentroll.PutPlanParams{Name: "team", Limits: quota.Limits{quota.Workers: quota.Of(5)}})
+	must(err)
+	asRead := engine.If(func(object any) bool { return reflect.DeepEqual(object, read) })
+	for _, workers := range []int64{10, 20} {
+		_, _, err = asRead.PutPlan(ctx, rentroll.PutPlanParams{Name: "team", Limits: quota.Limits{quota.Workers: quota.Of(workers)}})
+		fmt.Println(workers, errors.Is(err, rentroll.CodePreconditionFailed))
+	}
+	_, err = asRead.CreateTenant(ctx, rentroll.CreateTenantParams{Name: "Acme", Slug: "acme"})
+	fmt.Println(err)
+	// Output:
+	// 10 false
+	// 20 true
+	// malformed_request: the operation is no change of one object, of which anything could hold
 }
