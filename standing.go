@@ -59,7 +59,7 @@ func (e *Engine) ListStandings(ctx context.Context, p ListStandingsParams) (*Lis
 		return nil, err
 	}
 	if id, err := ParseTenantID(p.Query); err == nil {
-		return e.standingOf(ctx, id)
+		return e.standingOf(ctx, id, f)
 	}
 	if p.Order != StandingNewest {
 		return e.listRanked(ctx, p.Order, f, w)
@@ -125,16 +125,24 @@ func tenantFilter(status TenantStatus, plan, query string, bad *problems) Tenant
 }
 
 // standingOf lists the one tenant of an id, or none.
-func (e *Engine) standingOf(ctx context.Context, id TenantID) (*List[*Standing], error) {
+func (e *Engine) standingOf(ctx context.Context, id TenantID, f TenantFilter) (*List[*Standing], error) {
 	out := &List[*Standing]{Items: []*Standing{}}
 	err := e.view(ctx, func(r Reader) error {
-		rows, err := loadTenants(ctx, r, []TenantID{id})
+		rows, err := tenantNamed(ctx, r, id, f)
 		if err != nil {
 			return err
 		}
 		return e.appendStandings(ctx, r, out, rows)
 	})
 	return out, err
+}
+
+// tenantNamed lists the tenant of an id, which no search finds, where the rest of a filter lets it through.
+func tenantNamed(ctx context.Context, r Reader, id TenantID, f TenantFilter) ([]TenantRow, error) {
+	rows, err := loadTenants(ctx, r, []TenantID{id})
+	return slices.DeleteFunc(rows, func(row TenantRow) bool {
+		return f.Status != "" && row.Account.Status != f.Status || f.Plan != "" && row.Account.Plan != f.Plan
+	}), err
 }
 
 // loadTenants reads tenants; those that are gone are left out.

@@ -124,7 +124,7 @@ type UpdatePlanResult struct {
 type ListTenantsParams struct {
 	Status TenantStatus // "" for all
 	Plan   string       // "" for all
-	Query  string       // part of the name, the slug or the external id, in any case; "" for all
+	Query  string       // an id, or a part of the name, the slug or the external id, in any case; "" for all
 	Page
 }
 

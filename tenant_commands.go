@@ -566,8 +566,13 @@ func (e *Engine) ListTenants(ctx context.Context, p ListTenantsParams) (*List[*T
 		return nil, err
 	}
 	out := &List[*Tenant]{Items: []*Tenant{}}
-	err := e.view(ctx, func(r Reader) error {
-		rows, err := r.ListTenants(ctx, f)
+	err := e.view(ctx, func(r Reader) (err error) {
+		var rows []TenantRow
+		if id, bad := ParseTenantID(p.Query); bad == nil {
+			rows, err = tenantNamed(ctx, r, id, f)
+		} else {
+			rows, err = r.ListTenants(ctx, f)
+		}
 		if err != nil {
 			return err
 		}

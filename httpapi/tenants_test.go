@@ -227,3 +227,18 @@ func TestPlans(t *testing.T) {
 	w.operator("PUT", "/v1/tenants/acme/plan", `{"plan":"tiny"}`).expect(200).
 		has("tenant.plan", "tiny", "over_limit.0.quota", "api_keys", "over_limit.0.limit", 0, "over_limit.0.current", 1)
 }
+
+// TestTenantsByID: what operators have at hand of a tenant is often its id.
+func TestTenantsByID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.operator("GET", "/v1/tenants/acme", nil).expect(200).text("id")
+	for query, found := range map[string]bool{
+		"": true, "&status=active&plan=free": true, "&status=suspended": false, "&plan=pro": false,
+	} {
+		list := w.operator("GET", "/v1/tenants?q="+id+query, nil).expect(200)
+		if got := strings.Contains(string(list.body), id); got != found || strings.Contains(string(list.body), "globex") {
+			t.Errorf("q=%s%s: %s", id, query, list.body)
+		}
+	}
+}

@@ -120,7 +120,7 @@ func describeParam(p *huma.Param) {
 		"actor":       "Who made the change, as `actor` of the rows says, or one of the two around `via`.",
 		"resource_id": "What was changed, as `resource_id` of the rows says.",
 		"status":      "Only those in this state.", "plan": "Only tenants on this plan.",
-		"q":     "What to look for. Tenants: a part of the name, the slug or the external id, in any case. Keys: the beginning of the secret, up to 12 characters, or its last 4, or both with `...` between them.",
+		"q":     "What to look for. Tenants: an id, or a part of the name, the slug or the external id, in any case. Keys: the beginning of the secret, up to 12 characters, or its last 4, or both with `...` between them.",
 		"email": "Only users with exactly this address.", "include_revoked": "Revoked and expired keys too.",
 		"expiring_within_days": "Only active keys that expire within so many days, the earliest first.",
 		"worker_id":            "Id of a worker.", "api_key_id": "Id of an API key.", "tokens": "How many more tokens.",

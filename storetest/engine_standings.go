@@ -54,6 +54,7 @@ func engineStandings(s *scene) {
 	same(s, "of another plan", list(rentroll.ListStandingsParams{Order: rentroll.StandingNearest, Plan: rentroll.PlanPro}), nil)
 	same(s, "by a part of the slug", list(rentroll.ListStandingsParams{Order: rentroll.StandingNearest, Query: "T4"}), nearest[3:4])
 	same(s, "by the id", list(rentroll.ListStandingsParams{Query: ids["t4"].String()}), nearest[3:4])
+	same(s, "by the id, of another plan", list(rentroll.ListStandingsParams{Query: ids["t4"].String(), Plan: rentroll.PlanPro}), nil)
 	same(s, "by an id that there is not", list(rentroll.ListStandingsParams{Query: newID[rentroll.TenantID](s).String()}), nil)
 	busiest := list(rentroll.ListStandingsParams{Order: rentroll.StandingBusiest, Page: rentroll.Page{Limit: 1}})
 	same(s, "the busiest first", busiest[:2], []string{nearest[3], nearest[4]})
