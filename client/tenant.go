@@ -60,7 +60,7 @@ func (o Override) MarshalJSON() ([]byte, error) {
 type ListTenantsParams struct {
 	Status rentroll.TenantStatus // "" for all
 	Plan   string                // "" for all
-	Query  string                // part of the name, the slug or the external id; "" for all
+	Query  string                // an id, or part of the name, the slug or the external id; "" for all
 	rentroll.Page
 }
 

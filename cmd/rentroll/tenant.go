@@ -89,7 +89,7 @@ func parseOverrides(given map[string]string, until instant, reason string) (quot
 type tenantList struct {
 	Status *string `placeholder:"STATUS" enum:"active,suspended,terminated,archived" help:"Only tenants that are active, suspended, terminated or archived."`
 	Plan   string  `placeholder:"PLAN" help:"Only tenants on this plan."`
-	Query  string  `short:"q" placeholder:"TEXT" help:"Only tenants with this in name, slug or external id."`
+	Query  string  `short:"q" placeholder:"TEXT" help:"Only the tenant with this id, or those with this in name, slug or external id."`
 	Paging
 }
 
